@@ -1,0 +1,27 @@
+/*
+ * The sim back end: a device model behind the provider seam. It gives the model its clock, timers,
+ * memory and messages, and is the kernel's half of config space: BAR decode, interrupt set-up,
+ * reset with save and restore.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef DEXTLINK_BACKEND_SIM_H
+#define DEXTLINK_BACKEND_SIM_H
+
+#include "model/model.h"
+#include "provider/pci_provider.h"
+
+/**
+ * Make a simulated device.
+ *
+ * model: kind of device. address: where it sits. options/count: for the model, borrowed.
+ * dart_options: NULL for defaults.
+ * 0 and *out (caller owns, provider_destroy frees); -EINVAL with *error set (malloc'ed, caller
+ * frees) for options the model refuses; -ENOMEM; -errno of memfd or thread creation.
+ */
+int backend_sim_create(const struct model_ops *model, struct pci_address address,
+                       const struct model_option *options, size_t count,
+                       const struct dart_options *dart_options, struct pci_provider **out,
+                       char **error);
+
+#endif

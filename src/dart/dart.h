@@ -1,0 +1,111 @@
+/*
+ * Apple's IOMMU for PCI devices (DART) as a model: it chooses bus addresses, enforces aperture,
+ * slots and granule, and checks every access of a device. One DART a PCI function.
+ *
+ * Threads: any. Accesses of devices run side by side; map and unmap exclude them, so after
+ * dart_unmap returns no access to that memory runs or will run. Lock order: the DART's lock is a
+ * leaf but for dma_memory ops, which are called under it (shared).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef DEXTLINK_DART_DART_H
+#define DEXTLINK_DART_DART_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dart/dma_memory.h"
+
+typedef uint64_t iova_t; /* a bus address, or what a client asked to have as one */
+
+enum dart_direction {
+    DART_DEVICE_READS = 1,  /* the device may read the memory */
+    DART_DEVICE_WRITES = 2, /* the device may write it */
+    DART_BOTH = 3,
+};
+
+struct dart_options {
+    bool identity;           /* bus address = the IOVA asked for, byte-exact, no granule */
+    uint64_t aperture_bytes; /* 0 = 1.5 GiB; budget of mapped bytes (granules count whole) */
+    uint32_t slots;          /* 0 = 65,536 mappings */
+    uint64_t base;           /* first bus address, 0 = 0x80000000 (field note D21) */
+};
+
+#define DART_GRANULE_BYTES 16384
+
+struct dart;
+
+/* A live mapping; owned by the DART, valid until dart_unmap. */
+struct dart_mapping {
+    iova_t bus_address;
+    uint64_t bytes;
+};
+
+enum dart_fault_kind {
+    DART_FAULT_UNMAPPED,  /* no live mapping there */
+    DART_FAULT_DIRECTION, /* mapped, but not for that direction */
+    DART_FAULT_GONE,      /* mapped, but the owner's pages are not there any more */
+};
+
+/* What is known of a refused access; borrowed for the call of the fault handler. */
+struct dart_fault {
+    enum dart_fault_kind kind;
+    iova_t bus_address;
+    uint64_t bytes;
+    bool is_write;
+    bool has_nearest; /* nearest live mapping, below or above */
+    iova_t nearest_address;
+    uint64_t nearest_bytes;
+    bool was_freed; /* the address was mapped before */
+    uint64_t freed_by;     /* owner tag given to dart_map */
+    uint64_t freed_ago_ns;
+};
+
+/* Called on the accessing thread with the DART's lock held (shared): must not call the DART. */
+typedef void (*dart_fault_fn)(void *context, const struct dart_fault *fault);
+
+struct dart_statistics {
+    uint64_t live_mappings, peak_mappings;
+    uint64_t live_bytes, peak_bytes; /* as counted against the aperture */
+    uint64_t faults;
+};
+
+/** Make one. options may be NULL (all defaults). on_fault may be NULL. 0, -ENOMEM, -EINVAL. */
+int dart_create(const struct dart_options *options, dart_fault_fn on_fault, void *context,
+                struct dart **out);
+
+/** NULL is fine. Releases what is still mapped. No access may run. */
+void dart_destroy(struct dart *dart);
+
+/**
+ * Make [offset, offset + bytes) of memory reachable for the device.
+ *
+ * wanted: the IOVA the client asked for (used as is with identity, else only recorded).
+ * owner: a tag for fault reports, chosen by the caller.
+ * memory: borrowed; must live until dart_unmap returns. One memory may be mapped several times.
+ * 0 and *out (borrowed, valid until dart_unmap);
+ * -EINVAL range empty or outside memory, or wanted + bytes wraps with identity;
+ * -ENOSPC slots or aperture used up, or too fragmented for one run of granules;
+ * -EEXIST (identity) overlaps a live mapping; -ENOMEM.
+ */
+int dart_map(struct dart *dart, struct dma_memory *memory, uint64_t offset, uint64_t bytes,
+             iova_t wanted, enum dart_direction direction, uint64_t owner,
+             struct dart_mapping **out);
+
+/** End a mapping; blocks until accesses under way are over. NULL is fine. */
+void dart_unmap(struct dart *dart, struct dart_mapping *mapping);
+
+/**
+ * An access of the device. length any; may cross adjacent mappings.
+ * 0, or -EFAULT after reporting one fault: bytes of a read that could not be had are ones, bytes of
+ * a write that could not land are dropped; the parts before and after are carried out.
+ */
+int dart_device_read(struct dart *dart, iova_t bus_address, void *buffer, size_t length);
+int dart_device_write(struct dart *dart, iova_t bus_address, const void *buffer, size_t length);
+
+void dart_get_statistics(struct dart *dart, struct dart_statistics *out);
+/** Limits in force after defaults. */
+void dart_get_limits(struct dart *dart, struct dart_options *out);
+
+#endif

@@ -1,0 +1,141 @@
+/*
+ * A device model: registers in, effects out. A model has no file descriptor, thread, clock or log;
+ * DMA, messages, time and memory arrive as host operations, so the same code runs behind the
+ * software dext, in a unit test and under a fuzzer.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef DEXTLINK_MODEL_MODEL_H
+#define DEXTLINK_MODEL_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config_space;
+
+#define MODEL_BAR_COUNT     6
+#define MODEL_MAX_RANGES    4 /* direct ranges a BAR may have */
+
+/* What a model may ask of the world. Every member is required. No member blocks for long, calls
+ * back into the model before it returns, or may be called outside a model op of the same device. */
+struct model_host_ops {
+    /* Read length bytes (any length) of memory at a bus address into buffer.
+     * 0, or -EFAULT when any byte lies outside live mappings or against their direction: buffer
+     * then holds ones where memory could not be read; -EPERM when bus mastering is off. */
+    int (*dma_read)(void *host, uint64_t bus_address, void *buffer, size_t length);
+
+    /* Write length bytes. Same codes; bytes that cannot be written are dropped. */
+    int (*dma_write)(void *host, uint64_t bus_address, const void *buffer, size_t length);
+
+    /* Send an MSI or MSI-X message: a memory write of data to address, as the device's message
+     * capability or table tells. Never fails: a message nobody listens to is lost. */
+    void (*message)(void *host, uint64_t address, uint32_t data);
+
+    /* Monotonic time in ns. Starts anywhere, never goes back. */
+    uint64_t (*now_ns)(void *host);
+
+    /* Ask for ops->timer(model, timer) at deadline_ns (now_ns time base) or soon after. One
+     * deadline a timer: arming again replaces it. timer < shape.timer_count. */
+    void (*timer_arm)(void *host, unsigned timer, uint64_t deadline_ns);
+    void (*timer_cancel)(void *host, unsigned timer);
+};
+
+/* Handed to create; ops and context outlive the model. */
+struct model_host {
+    const struct model_host_ops *ops;
+    void *context;
+};
+
+/* Part of a BAR that is plain memory: the host gives it as one shared mapping to whoever maps the
+ * BAR, and accesses to it never reach mmio_read and mmio_write. Multiples of 16 KiB. */
+struct model_range {
+    uint64_t offset;
+    uint64_t bytes;
+};
+
+struct model_bar {
+    uint64_t bytes; /* power of two, 0 = not there (or the upper half of the BAR before) */
+    uint8_t type;   /* low bits of the BAR register: DEXT_BAR_TYPE_* of abi/dext_abi.h */
+    unsigned direct_count;
+    struct model_range direct[MODEL_MAX_RANGES]; /* ascending, inside bytes, not overlapping */
+};
+
+/* What a model is, fixed from create to destroy. */
+struct model_shape {
+    struct model_bar bars[MODEL_BAR_COUNT];
+    unsigned timer_count;
+    bool has_flr; /* ops->reset(MODEL_RESET_FUNCTION) is meaningful */
+};
+
+enum model_reset {
+    MODEL_RESET_FUNCTION, /* function-level reset, asked for in Device Control */
+    MODEL_RESET_POWER,    /* D3hot to D0 without No_Soft_Reset */
+    MODEL_RESET_HOT,      /* secondary bus reset: everything, as after power-on */
+};
+
+/* One key=value of a --device specification. Both strings borrowed for the call. */
+struct model_option {
+    const char *key;
+    const char *value; /* "" for a bare key */
+};
+
+struct model; /* each model embeds it as its first member */
+
+/* One kind of device. The host calls every op of one device under that device's lock: never two at
+ * once. Ops must not block. */
+struct model_ops {
+    const char *name;    /* as in --device NAME,… */
+    const char *summary; /* one line for people */
+    const char *options; /* one line a key for people: "key=VALUE  meaning\n…"; "" when none */
+
+    /* Build a device. options: count entries, addr, root and the host's own keys already taken out;
+     * every key left must be known to the model.
+     * 0 and *out; -EINVAL with *error a malloc'ed one-line text (caller frees) naming the option and
+     * what it takes; -ENOMEM. On failure nothing is left behind. */
+    int (*create)(const struct model_host *host, const struct model_option *options, size_t count,
+                  struct model **out, char **error);
+
+    /* Free the device. Takes a pointer that create gave. No timer fires afterwards. */
+    void (*destroy)(struct model *model);
+
+    /* Called once after create when the shape has direct ranges: memory is where the host mapped
+     * BAR bar's direct range number range, zero-filled, valid until destroy. Optional (NULL) for
+     * models without direct ranges. */
+    void (*attach_memory)(struct model *model, unsigned bar, unsigned range, void *memory);
+
+    /* A register access that hits a trapped part of BAR bar. The host has checked: the BAR exists,
+     * width is 1, 2, 4 or 8, offset + width lies inside it, offset is naturally aligned, memory (or
+     * I/O) decode is on. Reads return the value in the low width bytes. A register that does not
+     * take that width reads ones, and ignores writes, unless the device's documentation says
+     * otherwise. */
+    uint64_t (*mmio_read)(struct model *model, unsigned bar, uint64_t offset, unsigned width);
+    void (*mmio_write)(struct model *model, unsigned bar, uint64_t offset, unsigned width,
+                       uint64_t value);
+
+    /* Config space was written: [offset, offset + width) already stored through the write masks
+     * of model->config. For side effects (MSI enable, FLR bit). Optional. */
+    void (*config_written)(struct model *model, unsigned offset, unsigned width);
+
+    /* A timer's deadline passed. Optional when shape.timer_count is 0. */
+    void (*timer)(struct model *model, unsigned timer);
+
+    /* Go back to the state after create (config space included: the host saves and restores what
+     * it owns). All timers are cancelled by the host before. Direct memory keeps its content. */
+    void (*reset)(struct model *model, enum model_reset kind);
+};
+
+struct model {
+    const struct model_ops *ops;
+    struct model_host host;
+    struct model_shape shape;
+    struct config_space *config; /* owned by the model, never NULL after create */
+};
+
+/** The model named name, or NULL. Static storage. */
+const struct model_ops *model_find(const char *name);
+
+/** The index-th model of the table, NULL past the end; for listing. */
+const struct model_ops *model_at(size_t index);
+
+#endif

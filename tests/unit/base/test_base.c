@@ -1,0 +1,116 @@
+/*
+ * Unit tests of the leaf helpers.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/log.h"
+#include "base/shared_memory.h"
+#include "base/status.h"
+
+static void ranges_do_not_overflow(void **state)
+{
+    (void)state;
+    assert_true(range_is_within(0, 16, 16));
+    assert_true(range_is_within(16, 0, 16));
+    assert_false(range_is_within(1, 16, 16));
+    assert_false(range_is_within(UINT64_MAX, 2, 16));
+    assert_false(range_is_within(2, UINT64_MAX, 16));
+    assert_true(range_wraps(UINT64_MAX, 2));
+    assert_false(range_wraps(UINT64_MAX, 1));
+    assert_false(range_wraps(UINT64_MAX, 0));
+}
+
+static void widths_are_powers_of_two(void **state)
+{
+    (void)state;
+    for (uint64_t width = 0; width < 20; width++) {
+        assert_int_equal(width_is_valid(width, 8),
+                         width == 1 || width == 2 || width == 4 || width == 8);
+    }
+    assert_false(width_is_valid(8, 4));
+    assert_true(ones_of_width(4) == 0xffffffffu);
+    assert_true(ones_of_width(8) == UINT64_MAX);
+}
+
+static void status_translates_both_ways(void **state)
+{
+    (void)state;
+    assert_int_equal(status_from_errno(0), kIOReturnSuccess);
+    assert_int_equal(status_from_errno(-ENODEV), (int)0xe00002c0);
+    assert_int_equal(status_from_errno(-EXDEV), kIOReturnError);
+    assert_int_equal(status_to_errno(kIOReturnStillOpen), -EEXIST);
+    assert_int_equal(status_to_errno(0x12345), -EIO);
+    assert_string_equal(status_name(kIOReturnNotOpen), "kIOReturnNotOpen");
+    assert_null(status_name(0x12345));
+    assert_string_equal(status_text(0x12345), "unknown code");
+}
+
+static void shared_memory_is_sealed(void **state)
+{
+    (void)state;
+    struct shared_memory memory;
+    assert_int_equal(shared_memory_create("test", 0, &memory), -EINVAL);
+    assert_int_equal(memory.fd, -1);
+    assert_int_equal(shared_memory_create("test", 1, &memory), 0);
+    assert_int_equal(memory.bytes, 16384);
+    assert_int_equal(ftruncate(memory.fd, 0), -1);
+    assert_int_equal(errno, EPERM);
+    memset(memory.address, 0x5a, memory.bytes);
+    shared_memory_destroy(&memory);
+    assert_int_equal(memory.fd, -1);
+    shared_memory_destroy(&memory);
+}
+
+struct seen_line {
+    int count;
+    char text[64];
+};
+
+static void remember_line(void *opaque, enum log_level level, const char *hop, const char *line)
+{
+    (void)level;
+    (void)hop;
+    struct seen_line *seen = opaque;
+    seen->count++;
+    strncpy(seen->text, line, sizeof(seen->text) - 1);
+}
+
+static void log_filters_by_level(void **state)
+{
+    (void)state;
+    struct seen_line seen = {0};
+    log_set_sink(remember_line, &seen, LOG_LEVEL_WARNING);
+    errno = EDOM;
+    log_warning("base", "%s %d", "seen", 1);
+    log_info("base", "not seen");
+    assert_int_equal(errno, EDOM);
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(seen.text, "seen 1");
+    log_set_sink(NULL, NULL, LOG_LEVEL_ERROR);
+    log_error("base", "nobody listens");
+    assert_int_equal(seen.count, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ranges_do_not_overflow),
+        cmocka_unit_test(widths_are_powers_of_two),
+        cmocka_unit_test(status_translates_both_ways),
+        cmocka_unit_test(shared_memory_is_sealed),
+        cmocka_unit_test(log_filters_by_level),
+    };
+    return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}
