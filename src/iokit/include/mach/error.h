@@ -18,13 +18,13 @@ typedef kern_return_t mach_error_t;
 #define err_get_sub(e)    (((e) >> 14) & 0xfff)
 #define err_get_code(e)   ((e)&0x3fff)
 
-#define err_kern     err_system(0x0)
-#define err_us       err_system(0x1)
-#define err_server   err_system(0x2)
-#define err_ipc      err_system(0x3)
-#define err_mach_ipc err_system(0x4)
-#define err_local    err_system(0x3e)
+#define err_kern          err_system(0x0)
+#define err_us            err_system(0x1)
+#define err_server        err_system(0x2)
+#define err_ipc           err_system(0x3)
+#define err_mach_ipc      err_system(0x4)
+#define err_local         err_system(0x3e)
 
-#define unix_err(e) (err_kern | err_sub(3) | (e))
+#define unix_err(e)       (err_kern | err_sub(3) | (e))
 
 #endif
