@@ -29,7 +29,8 @@ struct dart_options {
     bool identity;           /* bus address = the IOVA asked for, byte-exact, no granule */
     uint64_t aperture_bytes; /* 0 = 1.5 GiB; budget of mapped bytes (granules count whole) */
     uint32_t slots;          /* 0 = 65,536 mappings */
-    uint64_t base;           /* first bus address, 0 = 0x80000000 (field note D21) */
+    uint64_t base;           /* first bus address, 0 = 0x80000000 (field note D21); granule-aligned.
+                              * Unused with identity */
 };
 
 #define DART_GRANULE_BYTES 16384
@@ -51,14 +52,14 @@ enum dart_fault_kind {
 /* What is known of a refused access; borrowed for the call of the fault handler. */
 struct dart_fault {
     enum dart_fault_kind kind;
-    iova_t bus_address;
-    uint64_t bytes;
+    iova_t bus_address; /* first refused byte of the access */
+    uint64_t bytes;     /* refused from there on, up to the next mapping or the end */
     bool is_write;
-    bool has_nearest; /* nearest live mapping, below or above */
+    bool has_nearest; /* nearest live mapping: around, below or above bus_address */
     iova_t nearest_address;
     uint64_t nearest_bytes;
-    bool was_freed; /* the address was mapped before */
-    uint64_t freed_by;     /* owner tag given to dart_map */
+    bool was_freed;    /* unmapped now, but among the last 4,096 mappings that ended */
+    uint64_t freed_by; /* owner tag given to dart_map */
     uint64_t freed_ago_ns;
 };
 
@@ -69,25 +70,28 @@ struct dart_statistics {
     uint64_t live_mappings, peak_mappings;
     uint64_t live_bytes, peak_bytes; /* as counted against the aperture */
     uint64_t faults;
+    iova_t last_fault; /* first refused byte of the latest fault; 0 while faults is 0 */
 };
 
-/** Make one. options may be NULL (all defaults). on_fault may be NULL. 0, -ENOMEM, -EINVAL. */
+/** Make one. options may be NULL (all defaults). on_fault may be NULL.
+ * 0; -ENOMEM; -EINVAL aperture below one granule or above 16 TiB, base not granule-aligned, base +
+ * aperture past 2^64. */
 int dart_create(const struct dart_options *options, dart_fault_fn on_fault, void *context,
                 struct dart **out);
 
-/** NULL is fine. Releases what is still mapped. No access may run. */
+/** NULL is fine. Forgets what is still mapped (the memories stay their owners'). No access may run.
+ */
 void dart_destroy(struct dart *dart);
 
 /**
  * Make [offset, offset + bytes) of memory reachable for the device.
  *
- * wanted: the IOVA the client asked for (used as is with identity, else only recorded).
- * owner: a tag for fault reports, chosen by the caller.
- * memory: borrowed; must live until dart_unmap returns. One memory may be mapped several times.
- * 0 and *out (borrowed, valid until dart_unmap);
- * -EINVAL range empty or outside memory, or wanted + bytes wraps with identity;
- * -ENOSPC slots or aperture used up, or too fragmented for one run of granules;
- * -EEXIST (identity) overlaps a live mapping; -ENOMEM.
+ * wanted: the IOVA the client asked for: used as is with identity, else an address the DART does
+ * not choose while it has another. owner: a tag for fault reports, chosen by the caller. memory:
+ * borrowed; must live until dart_unmap returns. One memory may be mapped several times. 0 and *out
+ * (borrowed, valid until dart_unmap); -EINVAL range empty or outside memory, no direction, or
+ * wanted + bytes wraps with identity; -ENOSPC slots or aperture used up, or too fragmented for one
+ * run of granules; -EEXIST (identity) overlaps a live mapping; -ENOMEM.
  */
 int dart_map(struct dart *dart, struct dma_memory *memory, uint64_t offset, uint64_t bytes,
              iova_t wanted, enum dart_direction direction, uint64_t owner,
@@ -98,11 +102,16 @@ void dart_unmap(struct dart *dart, struct dart_mapping *mapping);
 
 /**
  * An access of the device. length any; may cross adjacent mappings.
- * 0, or -EFAULT after reporting one fault: bytes of a read that could not be had are ones, bytes of
- * a write that could not land are dropped; the parts before and after are carried out.
+ * 0 (always for length 0), or -EFAULT after reporting one fault for the whole access: bytes of a
+ * read that could not be had are ones, bytes of a write that could not land are dropped; the parts
+ * before and after are carried out.
  */
 int dart_device_read(struct dart *dart, iova_t bus_address, void *buffer, size_t length);
 int dart_device_write(struct dart *dart, iova_t bus_address, const void *buffer, size_t length);
+
+/** Say a fault in one line of text, cut at size (> 0) like snprintf; 256 bytes hold every report.
+ * Pure, any thread, also inside the fault handler. */
+void dart_fault_format(const struct dart_fault *fault, char *text, size_t size);
 
 void dart_get_statistics(struct dart *dart, struct dart_statistics *out);
 /** Limits in force after defaults. */

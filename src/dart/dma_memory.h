@@ -18,14 +18,16 @@ struct dma_memory_ops {
     int (*read)(struct dma_memory *memory, uint64_t offset, void *buffer, size_t length);
     int (*write)(struct dma_memory *memory, uint64_t offset, const void *buffer, size_t length);
 
-    /* Free the object. Called once, when its last mapping is gone and no access runs. */
+    /* Free the object. Called once, by its owner (never by the DART), after dart_unmap of its last
+     * mapping returned. */
     void (*release)(struct dma_memory *memory);
 };
 
 struct dma_memory {
     const struct dma_memory_ops *ops;
-    uint64_t bytes;       /* > 0 */
-    uint64_t page_offset; /* offset of the first byte in its page, < 16 KiB: bus addresses keep it */
+    uint64_t bytes; /* > 0 */
+    uint64_t
+        page_offset; /* offset of the first byte in its page, < 16 KiB: bus addresses keep it */
 };
 
 #endif

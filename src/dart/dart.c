@@ -1,0 +1,413 @@
+/*
+ * The DART: an ordered tree of live mappings, an allocator of bus addresses, and the check of every
+ * access of the device.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#define _GNU_SOURCE
+#include "dart/dart.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <bsd/sys/tree.h>
+
+#include "base/checked.h"
+#include "dart/granules.h"
+#include "dart/history.h"
+
+#define DART_DEFAULT_APERTURE (UINT64_C(1536) << 20)
+#define DART_DEFAULT_SLOTS    65536
+#define DART_DEFAULT_BASE     UINT64_C(0x80000000)
+#define DART_MAX_APERTURE     (UINT64_C(1) << 44) /* keeps the bitmap below 128 MiB */
+
+struct mapping {
+    struct dart_mapping public; /* first: callers hold a pointer to it */
+    RB_ENTRY(mapping) entry;
+    iova_t last; /* included: a mapping may end at 2^64 */
+    struct dma_memory *memory;
+    uint64_t memory_offset;
+    enum dart_direction direction;
+    uint64_t owner;
+    uint64_t first_granule; /* GRANULES_NONE with identity */
+    uint64_t granule_count;
+    uint64_t charged_bytes; /* against the aperture */
+};
+
+RB_HEAD(mapping_tree, mapping);
+
+struct dart {
+    pthread_rwlock_t lock; /* shared by accesses, exclusive for map and unmap */
+    struct dart_options limits;
+    dart_fault_fn on_fault;
+    void *context;
+    struct mapping_tree mappings;
+    struct granules granules;          /* unused with identity */
+    struct dart_statistics statistics; /* all but faults and last_fault */
+    _Atomic uint64_t faults;
+    _Atomic iova_t last_fault;
+    struct history freed;
+};
+
+/* Ranges that overlap compare equal, so a lookup of one address finds the mapping around it. */
+static int mapping_compare(const struct mapping *a, const struct mapping *b)
+{
+    if (a->last < b->public.bus_address) {
+        return -1;
+    }
+    return a->public.bus_address > b->last;
+}
+
+/* RB_GENERATE_STATIC, whose spelling of "may be unused" glibc does not have. */
+RB_GENERATE_INTERNAL(mapping_tree, mapping, entry, mapping_compare, __attribute__((unused)) static)
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* A device that never stops reading must not keep unmap waiting for ever, which glibc's default
+ * (readers first) would do. */
+static int lock_init(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t attributes;
+    int error = pthread_rwlockattr_init(&attributes);
+    if (error) {
+        return -error;
+    }
+#ifdef PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
+    error = pthread_rwlock_init(lock, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+    return -error;
+}
+
+static int limits_resolve(const struct dart_options *options, struct dart_options *limits)
+{
+    *limits = options ? *options : (struct dart_options){0};
+    limits->aperture_bytes =
+        limits->aperture_bytes ? limits->aperture_bytes : DART_DEFAULT_APERTURE;
+    limits->slots = limits->slots ? limits->slots : DART_DEFAULT_SLOTS;
+    if (limits->identity) {
+        limits->base = 0;
+        return 0;
+    }
+    limits->base = limits->base ? limits->base : DART_DEFAULT_BASE;
+    limits->aperture_bytes -= limits->aperture_bytes % DART_GRANULE_BYTES;
+    if (limits->aperture_bytes == 0 || limits->aperture_bytes > DART_MAX_APERTURE ||
+        !is_aligned(limits->base, DART_GRANULE_BYTES) ||
+        range_wraps(limits->base, limits->aperture_bytes)) {
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int dart_create(const struct dart_options *options, dart_fault_fn on_fault, void *context,
+                struct dart **out)
+{
+    struct dart_options limits;
+    int result = limits_resolve(options, &limits);
+    if (result < 0) {
+        return result;
+    }
+    struct dart *dart = calloc(1, sizeof(*dart));
+    if (!dart) {
+        return -ENOMEM;
+    }
+    dart->limits = limits;
+    dart->on_fault = on_fault;
+    dart->context = context;
+    RB_INIT(&dart->mappings);
+    if (!limits.identity) {
+        result = granules_create(&dart->granules, limits.aperture_bytes / DART_GRANULE_BYTES);
+        if (result < 0) {
+            goto free_dart;
+        }
+    }
+    result = lock_init(&dart->lock);
+    if (result < 0) {
+        goto free_granules;
+    }
+    *out = dart;
+    return 0;
+
+free_granules:
+    granules_destroy(&dart->granules);
+free_dart:
+    free(dart);
+    return result;
+}
+
+void dart_destroy(struct dart *dart)
+{
+    if (!dart) {
+        return;
+    }
+    struct mapping *mapping, *next;
+    RB_FOREACH_SAFE (mapping, mapping_tree, &dart->mappings, next) {
+        RB_REMOVE(mapping_tree, &dart->mappings, mapping);
+        free(mapping);
+    }
+    pthread_rwlock_destroy(&dart->lock);
+    granules_destroy(&dart->granules);
+    free(dart);
+}
+
+/* Choose the bus address and take its granules. Called with the lock held exclusively. */
+static int place_by_dart(struct dart *dart, struct mapping *mapping, uint64_t page_offset,
+                         iova_t wanted)
+{
+    iova_t base = dart->limits.base;
+    uint64_t avoid = GRANULES_NONE;
+    /* An address equal to the IOVA would hide callers that take one for the other. */
+    if (wanted >= base && wanted % DART_GRANULE_BYTES == page_offset) {
+        avoid = (wanted - base) / DART_GRANULE_BYTES;
+    }
+    mapping->first_granule = granules_take(&dart->granules, mapping->granule_count, avoid);
+    if (mapping->first_granule == GRANULES_NONE) {
+        return -ENOSPC;
+    }
+    mapping->public.bus_address = base + mapping->first_granule * DART_GRANULE_BYTES + page_offset;
+    mapping->last = mapping->public.bus_address + (mapping->public.bytes - 1);
+    RB_INSERT(mapping_tree, &dart->mappings, mapping);
+    return 0;
+}
+
+static int place_by_identity(struct dart *dart, struct mapping *mapping, iova_t wanted)
+{
+    if (mapping->charged_bytes > dart->limits.aperture_bytes - dart->statistics.live_bytes) {
+        return -ENOSPC;
+    }
+    mapping->first_granule = GRANULES_NONE;
+    mapping->public.bus_address = wanted;
+    mapping->last = wanted + (mapping->public.bytes - 1);
+    return RB_INSERT(mapping_tree, &dart->mappings, mapping) ? -EEXIST : 0;
+}
+
+static void account_mapped(struct dart_statistics *statistics, uint64_t charged_bytes)
+{
+    statistics->live_mappings++;
+    statistics->live_bytes += charged_bytes;
+    if (statistics->live_mappings > statistics->peak_mappings) {
+        statistics->peak_mappings = statistics->live_mappings;
+    }
+    if (statistics->live_bytes > statistics->peak_bytes) {
+        statistics->peak_bytes = statistics->live_bytes;
+    }
+}
+
+int dart_map(struct dart *dart, struct dma_memory *memory, uint64_t offset, uint64_t bytes,
+             iova_t wanted, enum dart_direction direction, uint64_t owner,
+             struct dart_mapping **out)
+{
+    bool identity = dart->limits.identity;
+    if (bytes == 0 || !range_is_within(offset, bytes, memory->bytes) ||
+        (direction & ~DART_BOTH) != 0 || direction == 0 ||
+        (identity && range_wraps(wanted, bytes))) {
+        return -EINVAL;
+    }
+    uint64_t page_offset = (memory->page_offset + offset) % DART_GRANULE_BYTES;
+    /* Also keeps the rounding below from overflowing. */
+    if (bytes > dart->limits.aperture_bytes) {
+        return -ENOSPC;
+    }
+    struct mapping *mapping = calloc(1, sizeof(*mapping));
+    if (!mapping) {
+        return -ENOMEM;
+    }
+    mapping->public.bytes = bytes;
+    mapping->memory = memory;
+    mapping->memory_offset = offset;
+    mapping->direction = direction;
+    mapping->owner = owner;
+    mapping->granule_count = identity ? 0 : (page_offset + bytes - 1) / DART_GRANULE_BYTES + 1;
+    mapping->charged_bytes = identity ? bytes : mapping->granule_count * DART_GRANULE_BYTES;
+
+    pthread_rwlock_wrlock(&dart->lock);
+    int result = -ENOSPC;
+    if (dart->statistics.live_mappings < dart->limits.slots) {
+        result = identity ? place_by_identity(dart, mapping, wanted)
+                          : place_by_dart(dart, mapping, page_offset, wanted);
+    }
+    if (result == 0) {
+        account_mapped(&dart->statistics, mapping->charged_bytes);
+    }
+    pthread_rwlock_unlock(&dart->lock);
+    if (result < 0) {
+        free(mapping);
+        return result;
+    }
+    *out = &mapping->public;
+    return 0;
+}
+
+void dart_unmap(struct dart *dart, struct dart_mapping *public)
+{
+    if (!public) {
+        return;
+    }
+    struct mapping *mapping = (struct mapping *)public;
+    pthread_rwlock_wrlock(&dart->lock);
+    RB_REMOVE(mapping_tree, &dart->mappings, mapping);
+    if (mapping->first_granule != GRANULES_NONE) {
+        granules_give(&dart->granules, mapping->first_granule, mapping->granule_count);
+    }
+    dart->statistics.live_mappings--;
+    dart->statistics.live_bytes -= mapping->charged_bytes;
+    history_add(&dart->freed, public->bus_address, mapping->last, mapping->owner, monotonic_ns());
+    pthread_rwlock_unlock(&dart->lock);
+    free(mapping);
+}
+
+/* The mapping that contains address, else the next above, else NULL. */
+static struct mapping *find_at_or_above(struct dart *dart, iova_t address)
+{
+    struct mapping key = {.public = {.bus_address = address}, .last = address};
+    return RB_NFIND(mapping_tree, &dart->mappings, &key);
+}
+
+static void fault_add_nearest(struct dart *dart, struct dart_fault *fault)
+{
+    iova_t address = fault->bus_address;
+    struct mapping *above = find_at_or_above(dart, address);
+    struct mapping *below = above ? RB_PREV(mapping_tree, &dart->mappings, above)
+                                  : RB_MAX(mapping_tree, &dart->mappings);
+    struct mapping *nearest = above ? above : below;
+    if (above && below && above->public.bus_address > address &&
+        address - below->last < above->public.bus_address - address) {
+        nearest = below;
+    }
+    if (nearest) {
+        fault->has_nearest = true;
+        fault->nearest_address = nearest->public.bus_address;
+        fault->nearest_bytes = nearest->public.bytes;
+    }
+}
+
+static void report_fault(struct dart *dart, struct dart_fault *fault)
+{
+    fault_add_nearest(dart, fault);
+    const struct history_entry *freed =
+        fault->kind == DART_FAULT_UNMAPPED ? history_find(&dart->freed, fault->bus_address) : NULL;
+    if (freed) {
+        fault->was_freed = true;
+        fault->freed_by = freed->owner;
+        fault->freed_ago_ns = monotonic_ns() - freed->freed_ns;
+    }
+    atomic_fetch_add_explicit(&dart->faults, 1, memory_order_relaxed);
+    atomic_store_explicit(&dart->last_fault, fault->bus_address, memory_order_relaxed);
+    if (dart->on_fault) {
+        dart->on_fault(dart->context, fault);
+    }
+}
+
+/* One access under way. */
+struct access {
+    iova_t address;
+    size_t length;
+    unsigned char *read_into;        /* NULL for a write */
+    const unsigned char *write_from; /* NULL for a read */
+    bool has_fault;
+    struct dart_fault fault; /* the first */
+};
+
+static void refuse(struct access *access, size_t done, size_t bytes, enum dart_fault_kind kind)
+{
+    if (access->read_into) {
+        memset(access->read_into + done, 0xff, bytes);
+    }
+    if (!access->has_fault) {
+        access->has_fault = true;
+        access->fault = (struct dart_fault){.kind = kind,
+                                            .bus_address = access->address + done,
+                                            .bytes = bytes,
+                                            .is_write = access->write_from != NULL};
+    }
+}
+
+static void access_mapping(struct access *access, size_t done, size_t bytes,
+                           const struct mapping *mapping)
+{
+    enum dart_direction wanted = access->write_from ? DART_DEVICE_WRITES : DART_DEVICE_READS;
+    if (!(mapping->direction & wanted)) {
+        refuse(access, done, bytes, DART_FAULT_DIRECTION);
+        return;
+    }
+    struct dma_memory *memory = mapping->memory;
+    uint64_t offset =
+        mapping->memory_offset + (access->address + done - mapping->public.bus_address);
+    int result = access->write_from
+                     ? memory->ops->write(memory, offset, access->write_from + done, bytes)
+                     : memory->ops->read(memory, offset, access->read_into + done, bytes);
+    if (result < 0) {
+        refuse(access, done, bytes, DART_FAULT_GONE);
+    }
+}
+
+/* Carry an access out piece by piece: a piece is what one mapping holds, or the gap up to the next.
+ */
+static int access_run(struct dart *dart, struct access *access)
+{
+    /* What lies past 2^64 is not mapped; it does not wrap to address 0. */
+    uint64_t top = UINT64_MAX - access->address;
+    size_t reachable =
+        access->length == 0 || access->length - 1 <= top ? access->length : (size_t)top + 1;
+    size_t done = 0;
+    pthread_rwlock_rdlock(&dart->lock);
+    while (done < reachable) {
+        iova_t at = access->address + done;
+        const struct mapping *mapping = find_at_or_above(dart, at);
+        uint64_t bytes = reachable - done;
+        if (!mapping || mapping->public.bus_address > at) {
+            uint64_t gap = mapping ? mapping->public.bus_address - at : bytes;
+            bytes = bytes < gap ? bytes : gap;
+            refuse(access, done, bytes, DART_FAULT_UNMAPPED);
+        } else {
+            uint64_t here = mapping->last - at;
+            bytes = bytes - 1 <= here ? bytes : here + 1;
+            access_mapping(access, done, bytes, mapping);
+        }
+        done += bytes;
+    }
+    if (done < access->length) {
+        refuse(access, done, access->length - done, DART_FAULT_UNMAPPED);
+    }
+    if (access->has_fault) {
+        report_fault(dart, &access->fault);
+    }
+    pthread_rwlock_unlock(&dart->lock);
+    return access->has_fault ? -EFAULT : 0;
+}
+
+int dart_device_read(struct dart *dart, iova_t bus_address, void *buffer, size_t length)
+{
+    struct access access = {.address = bus_address, .length = length, .read_into = buffer};
+    return access_run(dart, &access);
+}
+
+int dart_device_write(struct dart *dart, iova_t bus_address, const void *buffer, size_t length)
+{
+    struct access access = {.address = bus_address, .length = length, .write_from = buffer};
+    return access_run(dart, &access);
+}
+
+void dart_get_statistics(struct dart *dart, struct dart_statistics *out)
+{
+    pthread_rwlock_rdlock(&dart->lock);
+    *out = dart->statistics;
+    pthread_rwlock_unlock(&dart->lock);
+    out->faults = atomic_load_explicit(&dart->faults, memory_order_relaxed);
+    out->last_fault = atomic_load_explicit(&dart->last_fault, memory_order_relaxed);
+}
+
+void dart_get_limits(struct dart *dart, struct dart_options *out)
+{
+    *out = dart->limits;
+}
