@@ -7,19 +7,30 @@
 #ifndef DEXTLINK_MODEL_CONFIG_SPACE_H
 #define DEXTLINK_MODEL_CONFIG_SPACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#define CONFIG_SPACE_BYTES 4096
+#define CONFIG_SPACE_BYTES        4096
+#define CONFIG_SPACE_CONVENTIONAL 256 /* what a conventional PCI function has of it */
+
+/* How the function answers config accesses from the bus. Anything but NORMAL drops writes. */
+enum config_answer {
+    CONFIG_ANSWER_NORMAL = 0,
+    CONFIG_ANSWER_RETRY, /* not ready after a reset: vendor id 0x0001, ones elsewhere */
+    CONFIG_ANSWER_NONE,  /* dead: ones everywhere */
+};
 
 struct config_space {
     uint8_t value[CONFIG_SPACE_BYTES];
-    uint8_t writable[CONFIG_SPACE_BYTES];  /* bits a config write stores */
-    uint8_t w1c[CONFIG_SPACE_BYTES];       /* bits a written 1 clears */
-    uint8_t initial[CONFIG_SPACE_BYTES];   /* what config_space_reset goes back to */
-    unsigned last_capability;              /* offset of the last standard capability, 0 = none */
-    unsigned next_free;                    /* where the next standard capability goes */
-    unsigned last_extended;                /* offset of the last extended capability, 0 = none */
-    unsigned next_extended;                /* where the next extended capability goes */
+    uint8_t writable[CONFIG_SPACE_BYTES]; /* bits a config write stores */
+    uint8_t w1c[CONFIG_SPACE_BYTES];      /* bits a written 1 clears */
+    uint8_t initial[CONFIG_SPACE_BYTES];  /* what config_space_reset goes back to */
+    unsigned last_capability;             /* offset of the last standard capability, 0 = none */
+    unsigned next_free;                   /* where the next standard capability goes */
+    unsigned last_extended;               /* offset of the last extended capability, 0 = none */
+    unsigned next_extended;               /* where the next extended capability goes */
+    enum config_answer answer;            /* set by the model; reset leaves it alone */
+    bool is_conventional;                 /* 256 bytes only: what follows reads ones */
 };
 
 struct config_identity {

@@ -14,8 +14,8 @@
 
 struct config_space;
 
-#define MODEL_BAR_COUNT     6
-#define MODEL_MAX_RANGES    4 /* direct ranges a BAR may have */
+#define MODEL_BAR_COUNT  6
+#define MODEL_MAX_RANGES 4 /* direct ranges a BAR may have */
 
 /* What a model may ask of the world. Every member is required. No member blocks for long, calls
  * back into the model before it returns, or may be called outside a model op of the same device. */
@@ -91,8 +91,8 @@ struct model_ops {
 
     /* Build a device. options: count entries, addr, root and the host's own keys already taken out;
      * every key left must be known to the model.
-     * 0 and *out; -EINVAL with *error a malloc'ed one-line text (caller frees) naming the option and
-     * what it takes; -ENOMEM. On failure nothing is left behind. */
+     * 0 and *out; -EINVAL with *error a malloc'ed one-line text (caller frees) naming the option
+     * and what it takes; -ENOMEM. On failure nothing is left behind. */
     int (*create)(const struct model_host *host, const struct model_option *options, size_t count,
                   struct model **out, char **error);
 

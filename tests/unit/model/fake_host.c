@@ -1,0 +1,254 @@
+/*
+ * The world around a model in unit tests.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "fake_host.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "model/config_registers.h"
+
+#define MAX_OPTIONS 8
+
+static bool is_master(const struct fake_host *fake)
+{
+    return (config_space_get(fake->model->config, CONFIG_COMMAND, 2) & CONFIG_COMMAND_MASTER) != 0;
+}
+
+static void dma_seen(struct fake_host *fake, uint64_t address, size_t length)
+{
+    fake->dma_calls++;
+    fake->dma_last_address = address;
+    if (length > fake->dma_longest)
+        fake->dma_longest = length;
+}
+
+static int dma_read(void *host, uint64_t bus_address, void *buffer, size_t length)
+{
+    struct fake_host *fake = host;
+    uint8_t *bytes = buffer;
+    int rc = 0;
+
+    dma_seen(fake, bus_address, length);
+    if (!is_master(fake))
+        return -EPERM;
+    for (size_t i = 0; i < length; i++) {
+        uint64_t inside = bus_address + i - FAKE_MEMORY_START;
+        bytes[i] = inside < FAKE_MEMORY_BYTES ? fake->memory[inside] : 0xff;
+        if (inside >= FAKE_MEMORY_BYTES)
+            rc = -EFAULT;
+    }
+    return rc;
+}
+
+static int dma_write(void *host, uint64_t bus_address, const void *buffer, size_t length)
+{
+    struct fake_host *fake = host;
+    const uint8_t *bytes = buffer;
+    int rc = 0;
+
+    dma_seen(fake, bus_address, length);
+    if (!is_master(fake))
+        return -EPERM;
+    for (size_t i = 0; i < length; i++) {
+        uint64_t inside = bus_address + i - FAKE_MEMORY_START;
+        if (inside >= FAKE_MEMORY_BYTES || bus_address + i < fake->read_only_end)
+            rc = -EFAULT;
+        else
+            fake->memory[inside] = bytes[i];
+    }
+    return rc;
+}
+
+static void message(void *host, uint64_t address, uint32_t data)
+{
+    struct fake_host *fake = host;
+
+    if (fake->message_count < FAKE_MESSAGES)
+        fake->messages[fake->message_count] = (struct fake_message){address, data};
+    fake->message_count++;
+}
+
+static uint64_t now_ns(void *host)
+{
+    return ((struct fake_host *)host)->now_ns;
+}
+
+static void timer_arm(void *host, unsigned timer, uint64_t deadline_ns)
+{
+    struct fake_host *fake = host;
+
+    assert_true(timer < fake->timer_limit);
+    fake->is_armed[timer] = true;
+    fake->deadline_ns[timer] = deadline_ns;
+}
+
+static void timer_cancel(void *host, unsigned timer)
+{
+    struct fake_host *fake = host;
+
+    assert_true(timer < fake->timer_limit);
+    fake->is_armed[timer] = false;
+}
+
+static const struct model_host_ops host_ops = {
+    dma_read, dma_write, message, now_ns, timer_arm, timer_cancel,
+};
+
+/* Split "key=value"; the copies stay in texts, which the caller frees. */
+static size_t options_split(const char *const *options, struct model_option *out, char **texts)
+{
+    size_t count = 0;
+    for (; options != NULL && options[count] != NULL; count++) {
+        assert_true(count < MAX_OPTIONS);
+        texts[count] = strdup(options[count]);
+        char *equals = strchr(texts[count], '=');
+        if (equals != NULL)
+            *equals = '\0';
+        out[count] = (struct model_option){texts[count], equals != NULL ? equals + 1 : ""};
+    }
+    return count;
+}
+
+void fake_start(struct fake_host *fake, const char *name, const char *const *options)
+{
+    struct model_option split[MAX_OPTIONS];
+    char *texts[MAX_OPTIONS];
+    char *error = NULL;
+
+    memset(fake, 0, sizeof(*fake));
+    fake->memory = calloc(1, FAKE_MEMORY_BYTES);
+    fake->now_ns = 123456;
+    const struct model_host host = {&host_ops, fake};
+    const struct model_ops *ops = model_find(name);
+    assert_non_null(ops);
+    size_t count = options_split(options, split, texts);
+    assert_int_equal(ops->create(&host, split, count, &fake->model, &error), 0);
+    assert_null(error);
+    for (size_t i = 0; i < count; i++)
+        free(texts[i]);
+    assert_ptr_equal(fake->model->ops, ops);
+    assert_true(fake->model->shape.timer_count <= FAKE_TIMERS);
+    fake->timer_limit = fake->model->shape.timer_count;
+
+    for (unsigned bar = 0; bar < MODEL_BAR_COUNT; bar++) {
+        const struct model_bar *shape = &fake->model->shape.bars[bar];
+        for (unsigned range = 0; range < shape->direct_count; range++) {
+            fake->attached[bar][range] = calloc(1, shape->direct[range].bytes);
+            ops->attach_memory(fake->model, bar, range, fake->attached[bar][range]);
+        }
+    }
+}
+
+void fake_stop(struct fake_host *fake)
+{
+    fake->model->ops->destroy(fake->model);
+    for (unsigned bar = 0; bar < MODEL_BAR_COUNT; bar++) {
+        for (unsigned range = 0; range < MODEL_MAX_RANGES; range++)
+            free(fake->attached[bar][range]);
+    }
+    free(fake->memory);
+}
+
+void fake_expect_refused(const char *name, const char *const *options, const char *text)
+{
+    struct model_option split[MAX_OPTIONS];
+    char *texts[MAX_OPTIONS];
+    struct model *model = NULL;
+    char *error = NULL;
+    struct fake_host fake = {0};
+    const struct model_host host = {&host_ops, &fake};
+
+    size_t count = options_split(options, split, texts);
+    assert_int_equal(model_find(name)->create(&host, split, count, &model, &error), -EINVAL);
+    for (size_t i = 0; i < count; i++)
+        free(texts[i]);
+    assert_null(model);
+    assert_non_null(error);
+    assert_string_equal(error, text);
+    free(error);
+}
+
+static int next_timer(const struct fake_host *fake)
+{
+    int next = -1;
+    for (int i = 0; i < FAKE_TIMERS; i++) {
+        if (fake->is_armed[i] && (next < 0 || fake->deadline_ns[i] < fake->deadline_ns[next]))
+            next = i;
+    }
+    return next;
+}
+
+static void fire(struct fake_host *fake, int timer)
+{
+    fake->is_armed[timer] = false;
+    if (fake->deadline_ns[timer] > fake->now_ns)
+        fake->now_ns = fake->deadline_ns[timer];
+    fake->model->ops->timer(fake->model, (unsigned)timer);
+}
+
+void fake_advance(struct fake_host *fake, uint64_t ns)
+{
+    uint64_t until = fake->now_ns + ns;
+    int timer;
+
+    while ((timer = next_timer(fake)) >= 0 && fake->deadline_ns[timer] <= until)
+        fire(fake, timer);
+    fake->now_ns = until;
+}
+
+unsigned fake_run(struct fake_host *fake, unsigned limit)
+{
+    unsigned fired = 0;
+    int timer;
+
+    while (fired < limit && (timer = next_timer(fake)) >= 0) {
+        fire(fake, timer);
+        fired++;
+    }
+    return fired;
+}
+
+uint64_t fake_read(struct fake_host *fake, unsigned bar, uint64_t offset, unsigned width)
+{
+    uint64_t value = fake->model->ops->mmio_read(fake->model, bar, offset, width);
+    assert_true((value & ~ones_of_width(width)) == 0);
+    return value;
+}
+
+void fake_write(struct fake_host *fake, unsigned bar, uint64_t offset, unsigned width,
+                uint64_t value)
+{
+    fake->model->ops->mmio_write(fake->model, bar, offset, width, value);
+}
+
+uint32_t fake_config_read(struct fake_host *fake, unsigned offset, unsigned width)
+{
+    return config_space_read(fake->model->config, offset, width);
+}
+
+void fake_config_write(struct fake_host *fake, unsigned offset, unsigned width, uint32_t value)
+{
+    config_space_write(fake->model->config, offset, width, value);
+    if (fake->model->ops->config_written != NULL)
+        fake->model->ops->config_written(fake->model, offset, width);
+}
+
+void fake_reset(struct fake_host *fake, enum model_reset kind)
+{
+    memset(fake->is_armed, 0, sizeof(fake->is_armed));
+    fake->model->ops->reset(fake->model, kind);
+}
+
+void fake_enable(struct fake_host *fake)
+{
+    fake_config_write(fake, CONFIG_COMMAND, 2, CONFIG_COMMAND_MEMORY | CONFIG_COMMAND_MASTER);
+}
