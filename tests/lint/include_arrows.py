@@ -36,9 +36,12 @@ EXTRA = {
     "client": {"apple-dext-client.h"},
 }
 MAY_USE_APPLE = {"iokit", "client"}
-# A model has no fd, thread, clock or log, so it needs only these of the C library.
-MODEL_LIBC = {"stdbool.h", "stddef.h", "stdint.h", "string.h", "stdlib.h", "errno.h", "limits.h",
-              "inttypes.h", "assert.h", "ctype.h"}
+# A model has no fd, thread, clock or log, so it needs only these of the C library; of stdio.h only
+# what formats into memory.
+MODEL_LIBC = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "string.h", "stdlib.h",
+              "errno.h", "limits.h", "inttypes.h", "assert.h", "ctype.h"}
+MODEL_STREAM = re.compile(r"\b(v?f?printf|f?puts|f?putc|putchar|perror|std(out|err|in)|f(re)?open|"
+                          r"popen|getenv|system|exit|abort)\b")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 OS_CONDITION = re.compile(r"^\s*#\s*(?:el)?if\w*\b.*\b(__APPLE__|__linux__|__MACH__|__FreeBSD__)\b")
@@ -89,6 +92,8 @@ def check(root):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             if OS_CONDITION.match(line) and not OS_FILE.search(path.name):
                 yield relative, number, "OS condition outside a _linux or _darwin file"
+            if layer == "model" and (match := MODEL_STREAM.search(line)):
+                yield relative, number, f"model is pure: {match[0]}"
             match = INCLUDE.match(line)
             if not match or relative.parts[0] == "include":
                 continue
@@ -105,6 +110,8 @@ BAD = [
     ("client -> base", {"src/client/a.c": '#include "base/log.h"\n'}),
     ("client -> libbsd", {"src/client/a.c": "#include <bsd/sys/queue.h>\n"}),
     ("model -> a clock", {"src/model/nvme/a.c": "#include <time.h>\n"}),
+    ("model -> a stream", {"src/model/a.c": "#include <stdio.h>\nfprintf(stderr, text);\n"}),
+    ("model -> the environment", {"src/model/a.c": 'getenv("HOME");\n'}),
     ("model -> the log", {"src/model/a.c": '#include "base/log.h"\n'}),
     ("abi -> anything", {"src/abi/a.h": '#include "base/checked.h"\n'}),
     ("dart -> Apple", {"src/dart/a.h": "#include <IOKit/IOReturn.h>\n"}),
@@ -119,7 +126,8 @@ BAD = [
 GOOD = [
     ("the arrows of the house", {
         "src/host/a.c": '#include "dext/dext.h"\n#include "wire/frame.h"\n#include <poll.h>\n',
-        "src/model/a.c": '#include "base/checked.h"\n#include "model/model.h"\n',
+        "src/model/a.c": '#include "base/checked.h"\n#include "model/model.h"\n'
+                         "#include <stdio.h>\nvsnprintf(text, size, format, list);\n",
         "src/client/a.c": '#include "apple-dext-client.h"\n#include <IOKit/IOKitLib.h>\n',
         "src/iokit/clock_linux.c": "#ifdef __linux__\n#endif\n",
         "tools/dextctl/a.c": '#include "dextctl.h"\n#include <dext-host.h>\n'}),

@@ -12,6 +12,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import lintlib
 
@@ -27,12 +29,17 @@ def check(root):
     sources = [str(path) for path in lintlib.c_files(root, ("src", "tools", "bench", "examples"))
                if path.suffix == ".c"]
     includes = [f"-I{root / name}" for name in ("src", "include", "src/iokit/include")]
+    # The macros of libbsd make sense only expanded; the rest of the system's headers stays out.
+    scratch = tempfile.TemporaryDirectory(prefix="dextlink-cppcheck-")
+    (Path(scratch.name) / "bsd").symlink_to("/usr/include/bsd")
+    includes.append(f"-I{scratch.name}")
     cache = []
     if root == lintlib.ROOT and len(sys.argv) > 1:
         cache = [f"--cppcheck-build-dir={sys.argv[1]}"]
-        subprocess.run(["mkdir", "-p", sys.argv[1]], check=True)
-    run = subprocess.run(["cppcheck", "-j2", *OPTIONS, *includes, *cache, *sources],
-                         capture_output=True, text=True, check=False)
+        Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
+    with scratch:
+        run = subprocess.run(["cppcheck", "-j2", *OPTIONS, *includes, *cache, *sources],
+                             capture_output=True, text=True, check=False)
     for path, line, text in FINDING.findall(run.stderr):
         yield path, line, text
     if run.returncode != 0:
