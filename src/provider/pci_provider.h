@@ -33,7 +33,8 @@ struct pci_identity {
 };
 
 struct pci_bar_info {
-    uint8_t memory_index; /* counts memory BARs in order; an I/O BAR counts too */
+    uint8_t memory_index; /* counts BARs in order, I/O BARs too, upper halves not; filled in by
+                           * provider_bar_info, back ends leave it */
     uint64_t bytes;
     uint8_t type; /* DEXT_BAR_TYPE_* */
 };
@@ -104,10 +105,12 @@ struct pci_provider_ops {
     /* Checked: open, bar is a memory BAR. What of it may be mapped directly. */
     int (*bar_memory)(struct pci_provider *provider, unsigned bar, struct pci_bar_memory *memory);
 
-    /* Checked: open, 1 <= wanted <= 256. Allocate vectors 0 .. *granted - 1 of this kind and
-     * deliver them to handler until release_interrupts or close. The first allocation is kept for
-     * the life of the provider: later ones get the same kind and at most as many (field note E5).
-     * -ENOTSUP the device has no such kind or the kept allocation is of the other kind. */
+    /* Checked: open, 1 <= wanted <= 256, handler. Allocate vectors 0 .. *granted - 1 of this kind
+     * (MSI: rounded up to a power of two, so *granted may exceed wanted; field note E4) and deliver
+     * them to handler until release_interrupts or close; a further call replaces the handler. The
+     * first allocation is kept for the life of the provider: later ones get the same kind and at
+     * most as many (field note E5). -ENOTSUP the device has no such kind or the kept allocation is
+     * of the other kind. */
     int (*configure_interrupts)(struct pci_provider *provider, enum pci_interrupt_kind kind,
                                 unsigned wanted, pci_interrupt_fn handler, void *context,
                                 unsigned *granted);
@@ -145,14 +148,20 @@ struct pci_provider {
     _Atomic bool is_removed;      /* kept by provider_remove */
 };
 
-int provider_open(struct pci_provider *provider);   /* -EBUSY when open already */
+/* Open, close and destroy of one provider do not run side by side (the dext's lock sees to it);
+ * they may run beside everything else. provider_open: -EBUSY when open already, -ENODEV removed. */
+int provider_open(struct pci_provider *provider);
 void provider_close(struct pci_provider *provider); /* no-op when closed */
 void provider_remove(struct pci_provider *provider);
 void provider_destroy(struct pci_provider *provider); /* closes first; NULL is fine */
 
 /*
- * Access. -ENOTCONN not open (*value is ones all the same), -EINVAL width, alignment or range,
- * -ENOENT no such BAR. *value is always written by reads.
+ * Access. -EINVAL width, alignment or range, -ENOENT no such BAR, else -ENOTCONN not open. *value
+ * is always written by reads: ones of the width when they fail.
+ *
+ * A removed device answers reads with ones and 0; where there is nothing to read (bar_memory,
+ * configure_interrupts, reset, link_state, dma_map) it is -ENODEV. bar_memory of an I/O BAR:
+ * -ENOTSUP.
  */
 int provider_config_read(struct pci_provider *provider, uint64_t offset, uint64_t width,
                          uint32_t *value);
