@@ -40,8 +40,8 @@ MAY_USE_APPLE = {"iokit", "client"}
 # what formats into memory.
 MODEL_LIBC = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "string.h", "stdlib.h",
               "errno.h", "limits.h", "inttypes.h", "assert.h", "ctype.h"}
-MODEL_STREAM = re.compile(r"\b(v?f?printf|f?puts|f?putc|putchar|perror|std(out|err|in)|f(re)?open|"
-                          r"popen|getenv|system|exit|abort)\b")
+MODEL_STREAM = re.compile(r"\b(?:(?:v?f?printf|f?puts|f?putc|putchar|perror|f(?:re)?open|popen|getenv|"
+                          r"system|exit|abort)\(|std(?:out|err|in)\b)")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 OS_CONDITION = re.compile(r"^\s*#\s*(?:el)?if\w*\b.*\b(__APPLE__|__linux__|__MACH__|__FreeBSD__)\b")
