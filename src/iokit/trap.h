@@ -28,8 +28,11 @@ bool trap_is_supported(void);
 /**
  * Complete accesses that fault in [base, base + bytes). The pages are the caller's: it maps them
  * PROT_NONE (those meant to be trapped) or with access (those that are plain memory).
- * 0 and *out; -ENOTSUP (trap_is_supported is false); -ENOMEM; -errno of sigaction. Installs the
- * process's SIGSEGV handler on first use; faults elsewhere go to the handler that was there before.
+ * 0 and *out; -ENOTSUP (trap_is_supported is false); -EINVAL (NULL, empty or wrapping); -EEXIST (a
+ * live region overlaps); -ENOMEM; -errno of sigaction. Installs the process's SIGSEGV handler,
+ * again if another has replaced it; faults elsewhere go to the handler that was there before.
+ * Threads that access the region must not block SIGSEGV; system calls given its addresses fail with
+ * EFAULT.
  */
 int trap_region_add(void *base, size_t bytes, trap_access_fn access, void *context,
                     struct trap_region **out);
