@@ -43,6 +43,7 @@ struct dext_host_ops {
 
 struct dext_options {
     bool access_open; /* the real dext's rule for unclaimed clients (settled question 9) */
+    uint32_t reset_deadline_ms; /* per step of a reset, for the device to answer; 0 = 1000 */
 };
 
 /* Arguments of one external method; the layout follows IOUserClientMethodArguments. */
