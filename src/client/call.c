@@ -1,0 +1,81 @@
+/*
+ * One call to the driver: scalars in and out, with the counts its interface promises.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "client/call.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/log.h"
+
+struct selector_row {
+    enum dext_selector selector;
+    uint32_t in_count;
+    uint32_t out_count;
+    const char *name;
+};
+
+static const struct selector_row selector_rows[] = {
+#define SELECTOR_ROW(name, number, in, out, async) {DEXT_SEL_##name, in, out, #name},
+    DEXT_SELECTORS(SELECTOR_ROW)
+#undef SELECTOR_ROW
+};
+
+static const struct selector_row *selector_row(enum dext_selector selector)
+{
+    const struct selector_row *row = selector_rows;
+
+    while (row->selector != selector) {
+        row++;
+    }
+    return row;
+}
+
+const char *client_selector_name(enum dext_selector selector)
+{
+    return selector_row(selector)->name;
+}
+
+static void log_failed_call(const struct selector_row *row, const uint64_t *in,
+                            kern_return_t status)
+{
+    char arguments[8 + 20 * 4];
+    int used = 0;
+
+    arguments[0] = '\0';
+    for (uint32_t i = 0; i < row->in_count; i++) {
+        used += snprintf(arguments + used, sizeof(arguments) - (size_t)used, "%s0x%" PRIx64,
+                         i == 0 ? "" : ", ", in[i]);
+    }
+    client_log(APPLE_DEXT_LOG_DEBUG, "%s(%s): 0x%08x, %s", row->name, arguments, (unsigned)status,
+               apple_dext_status_text(status));
+}
+
+kern_return_t client_call(struct client_connection *connection, enum dext_selector selector,
+                          const uint64_t *in, uint64_t *out)
+{
+    const struct selector_row *row = selector_row(selector);
+    uint32_t out_count = row->out_count;
+    kern_return_t status;
+
+    if (row->out_count > 0) {
+        memset(out, 0, row->out_count * sizeof(*out));
+    }
+    status = IOConnectCallScalarMethod(connection->port, (uint32_t)selector, in, row->in_count,
+                                       row->out_count > 0 ? out : NULL,
+                                       row->out_count > 0 ? &out_count : NULL);
+    if (status != kIOReturnSuccess) {
+        log_failed_call(row, in, status);
+    } else if (out_count < row->out_count) {
+        client_log(APPLE_DEXT_LOG_ERROR, "%s: the reply has %" PRIu32 " of %" PRIu32 " outputs",
+                   row->name, out_count, row->out_count);
+        status = kIOReturnUnderrun;
+    }
+    if (status != kIOReturnSuccess && row->out_count > 0) {
+        memset(out, 0, row->out_count * sizeof(*out));
+    }
+    return status;
+}

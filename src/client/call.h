@@ -1,0 +1,28 @@
+/*
+ * One call to the driver: scalars in and out, with the counts its interface promises.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef DEXTLINK_CLIENT_CALL_H
+#define DEXTLINK_CLIENT_CALL_H
+
+#include "abi/dext_abi.h"
+#include "client/connection.h"
+
+enum { CLIENT_SCALARS_MAX = 16 }; /* what IOKit carries in each direction */
+
+/**
+ * Call a selector that is not asynchronous. Blocks until the driver answers.
+ *
+ * in: as many as the selector's row says, NULL for none
+ * out: room for CLIENT_SCALARS_MAX, NULL when the row has none; zero where the call failed
+ *
+ * kIOReturnUnderrun the reply has fewer outputs than its row; else the driver's or IOKit's code.
+ */
+kern_return_t client_call(struct client_connection *connection, enum dext_selector selector,
+                          const uint64_t *in, uint64_t *out);
+
+/** The selector's name as the interface spells it, for log lines. */
+const char *client_selector_name(enum dext_selector selector);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * Time for deadlines: monotonic, in milliseconds.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef DEXTLINK_CLIENT_CLOCK_H
+#define DEXTLINK_CLIENT_CLOCK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+uint64_t client_clock_ms(void);
+
+void client_sleep_ms(unsigned ms);
+
+/**
+ * Wait on a condition until it is signalled, at most until deadline_ms of client_clock_ms. May
+ * return early, as condition waits do. Returns whether the deadline has passed.
+ */
+bool client_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t deadline_ms);
+
+#endif

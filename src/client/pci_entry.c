@@ -1,0 +1,248 @@
+/*
+ * What the registry says of the PCI function under a driver instance.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "client/pci_entry.h"
+
+#include <CoreFoundation/CoreFoundation.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PCI_NUB_CLASS "IOPCIDevice"
+
+enum {
+    PCI_BUS_MAX = 255,
+    PCI_DEVICE_MAX = 31,
+    PCI_FUNCTION_MAX = 7,
+    PCI_ID_NONE = 0xffff,
+    PCI_CLASS_MASK = 0xffffff,
+    REGISTRY_DEPTH_MAX = 64, /* a registry that is deeper is not believed */
+    NO_BUS = -1,
+};
+
+struct pci_address {
+    bool is_known;
+    uint8_t bus, device, function;
+    int secondary_bus; /* the bus below, for a bridge; NO_BUS where it is not said */
+};
+
+/* Decimal, without sign or blanks, up to max; *text moves past it. */
+static bool parse_number(const char **text, unsigned max, uint8_t *out)
+{
+    const char *next = *text;
+    unsigned value = 0;
+
+    while (*next >= '0' && *next <= '9' && value <= max) {
+        value = value * 10 + (unsigned)(*next - '0');
+        next++;
+    }
+    if (next == *text || value > max) {
+        return false;
+    }
+    *text = next;
+    *out = (uint8_t)value;
+    return true;
+}
+
+static bool parse_mark(const char **text, char mark)
+{
+    bool is_there = **text == mark;
+
+    *text += is_there;
+    return is_there;
+}
+
+/* "bus:device:function", for a bridge with "(secondary:subordinate)" behind it. */
+static void parse_pcidebug(const char *text, struct pci_address *out)
+{
+    struct pci_address address = {.secondary_bus = NO_BUS};
+    uint8_t secondary;
+
+    if (parse_number(&text, PCI_BUS_MAX, &address.bus) && parse_mark(&text, ':') &&
+        parse_number(&text, PCI_DEVICE_MAX, &address.device) && parse_mark(&text, ':') &&
+        parse_number(&text, PCI_FUNCTION_MAX, &address.function)) {
+        if (parse_mark(&text, '(') && parse_number(&text, PCI_BUS_MAX, &secondary)) {
+            address.secondary_bus = secondary;
+        }
+        address.is_known = true;
+        *out = address;
+    }
+}
+
+static void read_address(io_registry_entry_t nub, struct pci_address *out)
+{
+    char text[64];
+    CFTypeRef property = IORegistryEntryCreateCFProperty(nub, CFSTR("pcidebug"), NULL, 0);
+
+    *out = (struct pci_address){.secondary_bus = NO_BUS};
+    if (property == NULL) {
+        return;
+    }
+    if (CFGetTypeID(property) == CFStringGetTypeID() &&
+        CFStringGetCString(property, text, sizeof(text), kCFStringEncodingUTF8)) {
+        parse_pcidebug(text, out);
+    }
+    CFRelease(property);
+}
+
+/* Four bytes, little-endian, of no alignment. */
+static bool read_data(io_registry_entry_t nub, CFStringRef key, uint32_t *out)
+{
+    CFTypeRef property = IORegistryEntryCreateCFProperty(nub, key, NULL, 0);
+    bool is_read = false;
+
+    if (property == NULL) {
+        return false;
+    }
+    if (CFGetTypeID(property) == CFDataGetTypeID() && CFDataGetLength(property) >= 4) {
+        const UInt8 *bytes = CFDataGetBytePtr(property);
+        *out = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+               (uint32_t)bytes[3] << 24;
+        is_read = true;
+    }
+    CFRelease(property);
+    return is_read;
+}
+
+static void read_ids(io_registry_entry_t nub, AppleDextInstance *out)
+{
+    uint32_t vendor = 0, device = 0, class_code = 0, revision = 0;
+    uint32_t subsystem_vendor = 0, subsystem = 0;
+
+    if (!read_data(nub, CFSTR("vendor-id"), &vendor) ||
+        !read_data(nub, CFSTR("device-id"), &device) ||
+        !read_data(nub, CFSTR("class-code"), &class_code) || (vendor & 0xffff) == PCI_ID_NONE) {
+        return;
+    }
+    read_data(nub, CFSTR("revision-id"), &revision);
+    read_data(nub, CFSTR("subsystem-vendor-id"), &subsystem_vendor);
+    read_data(nub, CFSTR("subsystem-id"), &subsystem);
+    out->has_ids = 1;
+    out->vendor_id = (uint16_t)vendor;
+    out->device_id = (uint16_t)device;
+    out->class_code = class_code & PCI_CLASS_MASK;
+    out->revision_id = (uint8_t)revision;
+    out->subsystem_vendor_id = (uint16_t)subsystem_vendor;
+    out->subsystem_id = (uint16_t)subsystem;
+}
+
+static io_registry_entry_t parent_of(io_registry_entry_t entry)
+{
+    io_registry_entry_t parent = IO_OBJECT_NULL;
+
+    if (IORegistryEntryGetParentEntry(entry, kIOServicePlane, &parent) != kIOReturnSuccess) {
+        return IO_OBJECT_NULL;
+    }
+    return parent;
+}
+
+/* The next PCI function upwards, or nothing. The result is the caller's to release. */
+static io_registry_entry_t nub_above(io_registry_entry_t entry)
+{
+    io_registry_entry_t above = parent_of(entry);
+
+    for (int depth = 0; above != IO_OBJECT_NULL && depth < REGISTRY_DEPTH_MAX; depth++) {
+        if (IOObjectConformsTo(above, PCI_NUB_CLASS)) {
+            return above;
+        }
+        io_registry_entry_t parent = parent_of(above);
+        IOObjectRelease(above);
+        above = parent;
+    }
+    if (above != IO_OBJECT_NULL) {
+        IOObjectRelease(above);
+    }
+    return IO_OBJECT_NULL;
+}
+
+static void name_of(io_registry_entry_t entry, char name[128])
+{
+    io_name_t text = {0};
+
+    name[0] = '\0';
+    if (entry != IO_OBJECT_NULL && IORegistryEntryGetName(entry, text) == kIOReturnSuccess) {
+        memcpy(name, text, sizeof(text));
+        name[sizeof(text) - 1] = '\0';
+    }
+}
+
+/*
+ * Put one step before the place. Below a bridge that says which bus is its own, device and function
+ * tell the place, and stay when buses are numbered anew; elsewhere the bus is part of it.
+ */
+static void prepend_step(const struct pci_address *address, int bus_below_parent, char place[256])
+{
+    char step[256];
+
+    if (!address->is_known) {
+        snprintf(step, sizeof(step), "/?%s", place);
+    } else if (bus_below_parent == address->bus) {
+        snprintf(step, sizeof(step), "/%02x.%x%s", address->device, address->function, place);
+    } else {
+        snprintf(step, sizeof(step), "/%02x:%02x.%x%s", address->bus, address->device,
+                 address->function, place);
+    }
+    memcpy(place, step, sizeof(step));
+}
+
+/* Climb from the function's nub to the root port; fills root and name. */
+static void describe_place(io_registry_entry_t nub, const struct pci_address *nub_address,
+                           AppleDextInstance *out)
+{
+    struct pci_address address = *nub_address;
+    io_registry_entry_t entry = nub;
+    char place[256] = "";
+
+    IOObjectRetain(entry);
+    for (int depth = 0; depth < REGISTRY_DEPTH_MAX; depth++) {
+        struct pci_address above_address = {.secondary_bus = NO_BUS};
+        io_registry_entry_t above = nub_above(entry);
+
+        if (above == IO_OBJECT_NULL) {
+            break;
+        }
+        read_address(above, &above_address);
+        prepend_step(&address, above_address.secondary_bus, place);
+        IOObjectRelease(entry);
+        entry = above;
+        address = above_address;
+    }
+    if (place[0] == '\0') { /* no bridge above: the place is under whatever the nub hangs on */
+        io_registry_entry_t parent = parent_of(nub);
+        prepend_step(&address, NO_BUS, place);
+        name_of(parent, out->root);
+        IOObjectRelease(parent);
+    } else {
+        name_of(entry, out->root);
+    }
+    IOObjectRelease(entry);
+    memcpy(out->name, out->root, sizeof(out->root));
+    strncat(out->name, place, sizeof(out->name) - strlen(out->name) - 1);
+}
+
+void client_pci_describe(io_service_t service, AppleDextInstance *out)
+{
+    struct pci_address address;
+    io_registry_entry_t nub = nub_above(service);
+
+    *out = (AppleDextInstance){0};
+    IORegistryEntryGetRegistryEntryID(service, &out->entry_id);
+    if (nub == IO_OBJECT_NULL) {
+        nub = parent_of(service);
+    }
+    if (nub == IO_OBJECT_NULL) {
+        return;
+    }
+    read_address(nub, &address);
+    if (address.is_known) {
+        out->has_address = 1;
+        out->bus = address.bus;
+        out->device = address.device;
+        out->function = address.function;
+    }
+    read_ids(nub, out);
+    describe_place(nub, &address, out);
+    IOObjectRelease(nub);
+}
