@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PCI_NUB_CLASS "IOPCIDevice"
+/* Arrays of the type that IOKit's prototypes name: gcc warns of shorter ones. */
+static const io_name_t pci_nub_class = "IOPCIDevice";
+static const io_name_t service_plane = kIOServicePlane;
 
 enum {
     PCI_BUS_MAX = 255,
@@ -20,6 +22,7 @@ enum {
     PCI_CLASS_MASK = 0xffffff,
     REGISTRY_DEPTH_MAX = 64, /* a registry that is deeper is not believed */
     NO_BUS = -1,
+    PLACE_BYTES = 128, /* with a root's name it fits a name */
 };
 
 struct pci_address {
@@ -132,7 +135,7 @@ static io_registry_entry_t parent_of(io_registry_entry_t entry)
 {
     io_registry_entry_t parent = IO_OBJECT_NULL;
 
-    if (IORegistryEntryGetParentEntry(entry, kIOServicePlane, &parent) != kIOReturnSuccess) {
+    if (IORegistryEntryGetParentEntry(entry, service_plane, &parent) != kIOReturnSuccess) {
         return IO_OBJECT_NULL;
     }
     return parent;
@@ -144,7 +147,7 @@ static io_registry_entry_t nub_above(io_registry_entry_t entry)
     io_registry_entry_t above = parent_of(entry);
 
     for (int depth = 0; above != IO_OBJECT_NULL && depth < REGISTRY_DEPTH_MAX; depth++) {
-        if (IOObjectConformsTo(above, PCI_NUB_CLASS)) {
+        if (IOObjectConformsTo(above, pci_nub_class)) {
             return above;
         }
         io_registry_entry_t parent = parent_of(above);
@@ -172,9 +175,10 @@ static void name_of(io_registry_entry_t entry, char name[128])
  * Put one step before the place. Below a bridge that says which bus is its own, device and function
  * tell the place, and stay when buses are numbered anew; elsewhere the bus is part of it.
  */
-static void prepend_step(const struct pci_address *address, int bus_below_parent, char place[256])
+static void prepend_step(const struct pci_address *address, int bus_below_parent,
+                         char place[PLACE_BYTES])
 {
-    char step[256];
+    char step[PLACE_BYTES];
 
     if (!address->is_known) {
         snprintf(step, sizeof(step), "/?%s", place);
@@ -193,7 +197,7 @@ static void describe_place(io_registry_entry_t nub, const struct pci_address *nu
 {
     struct pci_address address = *nub_address;
     io_registry_entry_t entry = nub;
-    char place[256] = "";
+    char place[PLACE_BYTES] = "";
 
     IOObjectRetain(entry);
     for (int depth = 0; depth < REGISTRY_DEPTH_MAX; depth++) {
@@ -218,8 +222,9 @@ static void describe_place(io_registry_entry_t nub, const struct pci_address *nu
         name_of(entry, out->root);
     }
     IOObjectRelease(entry);
-    memcpy(out->name, out->root, sizeof(out->root));
-    strncat(out->name, place, sizeof(out->name) - strlen(out->name) - 1);
+    size_t root_bytes = strlen(out->root);
+    memcpy(out->name, out->root, root_bytes);
+    memcpy(out->name + root_bytes, place, sizeof(place));
 }
 
 void client_pci_describe(io_service_t service, AppleDextInstance *out)
