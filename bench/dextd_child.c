@@ -1,0 +1,78 @@
+/*
+ * Starting and ending a dextd.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "dextd_child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define DEVICES_MAX 8
+
+static void run_dextd(const char *path, const char *socket, const char *const *devices,
+                      size_t count, int ready_fd)
+{
+    char fd_text[16];
+    const char *argv[8 + 2 * DEVICES_MAX] = {path, "--socket", socket, "--ready-fd", fd_text};
+    size_t used = 5;
+
+    snprintf(fd_text, sizeof(fd_text), "%d", ready_fd);
+    for (size_t i = 0; i < count && i < DEVICES_MAX; i++) {
+        argv[used++] = "--device";
+        argv[used++] = devices[i];
+    }
+    int quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (quiet >= 0) {
+        dup2(quiet, STDOUT_FILENO);
+    }
+    execv(path, (char *const *)argv);
+    fprintf(stderr, "dextbench: cannot run %s: %s\n", path, strerror(errno));
+    _exit(127);
+}
+
+bool dextd_child_start(struct dextd_child *child, const char *path, const char *const *devices,
+                       size_t count)
+{
+    char socket[sizeof(child->directory) + 16];
+    int ready[2];
+    char byte;
+
+    *child = (struct dextd_child){.pid = -1};
+    snprintf(child->directory, sizeof(child->directory), "/tmp/dextbench.XXXXXX");
+    if (!mkdtemp(child->directory) || pipe(ready) != 0) {
+        fprintf(stderr, "dextbench: cannot start dextd: %s\n", strerror(errno));
+        return false;
+    }
+    snprintf(socket, sizeof(socket), "%s/dext.sock", child->directory);
+    child->pid = fork();
+    if (child->pid == 0) {
+        close(ready[0]);
+        run_dextd(path, socket, devices, count, ready[1]);
+    }
+    close(ready[1]);
+    bool ok = child->pid > 0 && read(ready[0], &byte, 1) == 1;
+    close(ready[0]);
+    if (!ok) {
+        fprintf(stderr, "dextbench: %s did not get ready\n", path);
+        dextd_child_stop(child);
+        return false;
+    }
+    return setenv("DEXTLINK_SOCKET", socket, 1) == 0;
+}
+
+void dextd_child_stop(struct dextd_child *child)
+{
+    if (child->pid > 0) {
+        kill(child->pid, SIGTERM);
+        waitpid(child->pid, NULL, 0);
+    }
+    rmdir(child->directory);
+    *child = (struct dextd_child){.pid = -1};
+}

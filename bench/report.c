@@ -1,0 +1,72 @@
+/*
+ * Printing the figures.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "report.h"
+
+#include <stdio.h>
+
+static double number_of(json_object *object, const char *key)
+{
+    json_object *value = NULL;
+    json_object_object_get_ex(object, key, &value);
+    return json_object_get_double(value);
+}
+
+static json_object *member(json_object *object, const char *key)
+{
+    json_object *value = NULL;
+    json_object_object_get_ex(object, key, &value);
+    return value;
+}
+
+static void print_row(const char *label, json_object *embedded, json_object *dextd)
+{
+    printf("%-34s %9.3f %9.3f  %9.3f %9.3f\n", label, number_of(embedded, "p50_us"),
+           number_of(embedded, "p99_us"), number_of(dextd, "p50_us"), number_of(dextd, "p99_us"));
+}
+
+static void print_table(json_object *embedded, json_object *dextd)
+{
+    static const struct {
+        const char *key;
+        const char *label;
+    } rows[] = {
+        {"config_read", "config read, a call"},
+        {"ping_pong", "socketpair ping-pong beside it"},
+        {"mmio_read_call", "MMIO read, a call"},
+        {"mmio_load_trapped", "MMIO load through a trapped BAR"},
+        {"mmio_load_direct", "MMIO load through a direct BAR"},
+    };
+    json_object *ours = member(embedded, "register_unregister");
+    json_object *theirs = member(dextd, "register_unregister");
+
+    printf("%-34s %19s  %19s\n", "microseconds", "embedded", "dextd");
+    printf("%-34s %9s %9s  %9s %9s\n", "", "p50", "p99", "p50", "p99");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        print_row(rows[i].label, member(embedded, rows[i].key), member(dextd, rows[i].key));
+    }
+    for (size_t i = 0; i < json_object_array_length(ours); i++) {
+        char label[64];
+        json_object *row = json_object_array_get_idx(ours, i);
+        snprintf(label, sizeof(label), "register + unregister, %.0f live", number_of(row, "live"));
+        print_row(label, row, json_object_array_get_idx(theirs, i));
+    }
+    printf("%-34s %9.2f %9s  %9.2f\n", "  last against first, p50",
+           number_of(embedded, "register_ratio_last_first"), "",
+           number_of(dextd, "register_ratio_last_first"));
+}
+
+void report(json_object *embedded, json_object *dextd, bool as_json)
+{
+    if (!as_json) {
+        print_table(embedded, dextd);
+        return;
+    }
+    json_object *top = json_object_new_object();
+    json_object_object_add(top, "embedded", json_object_get(embedded));
+    json_object_object_add(top, "dextd", json_object_get(dextd));
+    puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
+    json_object_put(top);
+}

@@ -1,0 +1,173 @@
+/*
+ * dextctl config: reads, writes and dumps configuration space.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "capability.h"
+#include "dextctl.h"
+#include "instance.h"
+#include "output.h"
+#include "session.h"
+#include "verb.h"
+
+static int parse_place(const struct options *options, const char *text, uint64_t *offset)
+{
+    uint64_t width = options->width;
+    if (width > 4) {
+        return usage_error("config accesses are 1, 2 or 4 bytes wide, not %" PRIu64, width);
+    }
+    if (!number_parse(text, UINT64_MAX, offset)) {
+        return usage_error("\"%s\" is no offset: want a number, as in 0x3c", text);
+    }
+    if (*offset > CONFIG_BYTES - width) {
+        return usage_error("offset %s is outside config space (%d bytes)", text, CONFIG_BYTES);
+    }
+    if (*offset % width != 0) {
+        return usage_error("offset %s is not a multiple of the width %" PRIu64, text, width);
+    }
+    return STATUS_OK;
+}
+
+static int run_read(const struct session *session, const struct options *options, int argc,
+                    char **argv)
+{
+    uint64_t offset;
+    uint64_t value;
+
+    (void)argc;
+    int status = parse_place(options, argv[0], &offset);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    kern_return_t code =
+        apple_dext_config_read(session->connection, offset, options->width, &value);
+    if (code != KERN_SUCCESS) {
+        return session_failure(session, code, "cannot read config space at 0x%" PRIx64, offset);
+    }
+    if (options->json) {
+        json_object *object = json_object_new_object();
+        json_add_text(object, "address", session->name);
+        json_add_hex(object, "offset", offset, 2);
+        json_add_number(object, "width", options->width);
+        json_add_hex(object, "value", value, (int)options->width * 2);
+        json_print(object);
+    } else {
+        printf("0x%0*" PRIx64 "\n", (int)options->width * 2, value);
+    }
+    return STATUS_OK;
+}
+
+static int run_write(const struct session *session, const struct options *options, int argc,
+                     char **argv)
+{
+    uint64_t offset;
+    uint64_t value;
+
+    (void)argc;
+    int status = parse_place(options, argv[0], &offset);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (!number_parse(argv[1], UINT64_MAX >> (64 - 8 * options->width), &value)) {
+        return usage_error("\"%s\" is no value of %" PRIu64 " bytes", argv[1], options->width);
+    }
+    kern_return_t code =
+        apple_dext_config_write(session->connection, offset, options->width, value);
+    return code == KERN_SUCCESS
+               ? STATUS_OK
+               : session_failure(session, code, "cannot write config space at 0x%" PRIx64, offset);
+}
+
+/* What lspci -xxxx prints, for lspci -F to read. */
+static void print_dump(const AppleDextInstance *instance, const struct config_image *image)
+{
+    char address[INSTANCE_TEXT_BYTES];
+
+    printf("%s %s: %04x:%04x\n", instance_address_text(instance, address),
+           class_text(config_u32(image, 0x08) >> 8), config_u16(image, 0x00),
+           config_u16(image, 0x02));
+    for (size_t row = 0; row < image->length; row += 16) {
+        printf("%02zx:", row);
+        for (size_t i = 0; i < 16; i++) {
+            printf(" %02x", image->bytes[row + i]);
+        }
+        putchar('\n');
+    }
+}
+
+static void print_dump_json(const AppleDextInstance *instance, const struct config_image *image)
+{
+    char hex[2 * CONFIG_BYTES + 1];
+    char address[INSTANCE_TEXT_BYTES];
+    json_object *object = json_object_new_object();
+
+    for (size_t i = 0; i < image->length; i++) {
+        snprintf(hex + 2 * i, 3, "%02x", image->bytes[i]);
+    }
+    json_add_text(object, "address", instance_address_text(instance, address));
+    json_add_number(object, "length", image->length);
+    json_add_text(object, "data", hex);
+    json_print(object);
+}
+
+static int run_dump(const struct session *session, const struct options *options, int argc,
+                    char **argv)
+{
+    AppleDextInstance instance;
+    struct config_image image;
+
+    (void)argc;
+    (void)argv;
+    kern_return_t code = apple_dext_get_identity(session->connection, &instance);
+    if (code == KERN_SUCCESS) {
+        code = config_image_read(session, &image);
+    }
+    if (code != KERN_SUCCESS) {
+        return session_failure(session, code, "cannot read config space");
+    }
+    if (options->json) {
+        print_dump_json(&instance, &image);
+    } else {
+        print_dump(&instance, &image);
+    }
+    return STATUS_OK;
+}
+
+static const struct verb verbs[] = {
+    {"read", "config read ADDR OFFSET [--width N]", OPTION_HOST | OPTION_JSON | OPTION_WIDTH, 2, 2,
+     SESSION_CLAIM, run_read},
+    {"write", "config write ADDR OFFSET VALUE [--width N]", OPTION_HOST | OPTION_WIDTH, 3, 3,
+     SESSION_CLAIM, run_write},
+    {"dump", "config dump ADDR", OPTION_HOST | OPTION_JSON, 1, 1, SESSION_CLAIM, run_dump},
+    {NULL},
+};
+
+static int run(const struct options *options, int argc, char **argv)
+{
+    return verb_run(command_config.name, verbs, options, argc, argv);
+}
+
+const struct command command_config = {
+    .name = "config",
+    .summary = "read, write or dump config space",
+    .synopsis = "read|write|dump ADDR ...",
+    .details =
+        "  dextctl config read ADDR OFFSET [--width N]         print one value\n"
+        "  dextctl config write ADDR OFFSET VALUE [--width N]  write one value\n"
+        "  dextctl config dump ADDR                            print all, as lspci -xxxx does\n"
+        "\n"
+        "A 4-byte read of a base address register (0x10 to 0x24) gives its type bits alone: the\n"
+        "host owns the addresses. dump shows the registers themselves.\n"
+        "\n"
+        "Examples:\n"
+        "  dextctl config read 01:00.0 0\n"
+        "  dextctl config write 01:00.0 0x3c 0x0b --width 1\n"
+        "  dextctl config dump 01:00.0 | lspci -F - -vv\n",
+    .accepts = OPTION_HOST | OPTION_JSON | OPTION_WIDTH,
+    .arguments_min = 1,
+    .arguments_max = 4,
+    .run = run,
+};

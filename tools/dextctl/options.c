@@ -1,0 +1,243 @@
+/*
+ * The command line of dextctl: one table for parsing and for help.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dextctl.h"
+#include "output.h"
+
+#define SIZE_MAX_BYTES (UINT64_C(1) << 30)
+
+static int parse_page_size(struct options *options, const char *value)
+{
+    if (strcmp(value, "4096") != 0 && strcmp(value, "16384") != 0) {
+        return usage_error("--page-size \"%s\": want 4096 or 16384", value);
+    }
+    options->page_size = (uint32_t)strtoul(value, NULL, 10);
+    return STATUS_OK;
+}
+
+static int parse_device(struct options *options, const char *value)
+{
+    options->devices[options->device_count++] = value;
+    return STATUS_OK;
+}
+
+static int parse_access(struct options *options, const char *value)
+{
+    if (strcmp(value, "open") != 0 && strcmp(value, "claimed") != 0) {
+        return usage_error("--access \"%s\": want open or claimed (the default)", value);
+    }
+    options->access_open = strcmp(value, "open") == 0;
+    return STATUS_OK;
+}
+
+static int parse_json(struct options *options, const char *value)
+{
+    (void)value;
+    options->json = true;
+    return STATUS_OK;
+}
+
+static int parse_width(struct options *options, const char *value)
+{
+    if (!number_parse(value, 8, &options->width) || options->width == 0 ||
+        (options->width & (options->width - 1)) != 0) {
+        return usage_error("--width \"%s\": want 1, 2, 4 or 8", value);
+    }
+    return STATUS_OK;
+}
+
+static int parse_count(struct options *options, const char *value)
+{
+    if (!number_parse(value, 1000000, &options->count) || options->count == 0) {
+        return usage_error("--count \"%s\": want 1 to 1000000", value);
+    }
+    return STATUS_OK;
+}
+
+static int parse_seconds(struct options *options, const char *value)
+{
+    char *end;
+    options->seconds = strtod(value, &end);
+    if (end == value || *end != '\0' || !isfinite(options->seconds) || options->seconds <= 0 ||
+        options->seconds > 1e6) {
+        return usage_error("--seconds \"%s\": want a time above 0, at most 1000000", value);
+    }
+    return STATUS_OK;
+}
+
+static int parse_size(struct options *options, const char *value)
+{
+    uint64_t *size = &options->sizes[options->size_count];
+    if (!number_parse(value, SIZE_MAX_BYTES, size) || *size == 0) {
+        return usage_error("--size \"%s\": want 1 to 1G bytes", value);
+    }
+    options->size_count++;
+    return STATUS_OK;
+}
+
+static const struct option_row {
+    unsigned int bit;
+    int letter; /* 0: none */
+    const char *name;
+    const char *argument;                                     /* NULL: none */
+    const char *help;                                         /* "\n" starts a line of its own */
+    int (*parse)(struct options *options, const char *value); /* NULL: the bit says all */
+} option_rows[] = {
+    {OPTION_JSON, 0, "json", NULL, "print JSON", parse_json},
+    {OPTION_WIDTH, 'w', "width", "N", "bytes of one access: 1, 2, 4 (default) or, in BARs, 8",
+     parse_width},
+    {OPTION_CALL, 0, "call", NULL, "access by calls of the driver, not through a mapping", NULL},
+    {OPTION_COUNT, 'n', "count", "N", "how many", parse_count},
+    {OPTION_SECONDS, 's', "seconds", "S", "end after this time", parse_seconds},
+    {OPTION_FIRE, 0, "fire", NULL, "make the device fire (edu and testdev can)", NULL},
+    {OPTION_SIZE, 0, "size", "BYTES", "bytes to copy, repeatable; K, M and G multiply", parse_size},
+    {OPTION_DEVICE, 0, "device", "SPEC",
+     "use simulated devices of this process, repeatable:\n"
+     "MODEL,addr=BB:DD.F[,root=NAME][,KEY=VALUE]...",
+     parse_device},
+    {OPTION_PAGE_SIZE, 0, "page-size", "N", "with --device: pages of 4096 or 16384 bytes",
+     parse_page_size},
+    {OPTION_ACCESS, 0, "access", "open", "with --device: unclaimed clients may access devices",
+     parse_access},
+    {OPTION_HELP, 'h', "help", NULL, "print this", NULL},
+    {OPTION_VERSION, 0, "version", NULL, "print the version", NULL},
+};
+#define ROW_COUNT     ((int)(sizeof(option_rows) / sizeof(*option_rows)))
+#define ROW_FIRST_KEY 256
+
+static const struct option_row *row_of(int key)
+{
+    for (int i = 0; i < ROW_COUNT; i++) {
+        if (key == ROW_FIRST_KEY + i || (key != 0 && key == option_rows[i].letter)) {
+            return &option_rows[i];
+        }
+    }
+    return NULL;
+}
+
+/* getopt's two tables, out of ours. */
+static void fill_getopt(struct option *long_options, char *letters)
+{
+    for (int i = 0; i < ROW_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+        int has_argument = row->argument ? required_argument : no_argument;
+        long_options[i] = (struct option){row->name, has_argument, NULL, ROW_FIRST_KEY + i};
+        if (row->letter) {
+            *letters++ = (char)row->letter;
+            if (row->argument) {
+                *letters++ = ':';
+            }
+        }
+    }
+    long_options[ROW_COUNT] = (struct option){0};
+    *letters = '\0';
+}
+
+int options_parse(struct options *options, int *first, int argc, char **argv)
+{
+    struct option long_options[sizeof(option_rows) / sizeof(*option_rows) + 1];
+    char letters[2 * sizeof(option_rows) / sizeof(*option_rows) + 1];
+    int key;
+
+    *options = (struct options){.width = 4};
+    options->devices = calloc((size_t)argc + 1, sizeof(*options->devices));
+    options->sizes = calloc((size_t)argc + 1, sizeof(*options->sizes));
+    if (!options->devices || !options->sizes) {
+        return usage_error("out of memory");
+    }
+    fill_getopt(long_options, letters);
+    while ((key = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
+        const struct option_row *row = row_of(key);
+        if (!row) {
+            return STATUS_USAGE; /* getopt has said what is wrong */
+        }
+        options->given |= row->bit;
+        int status = row->parse ? row->parse(options, optarg) : STATUS_OK;
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    *first = optind;
+    return STATUS_OK;
+}
+
+void options_clear(struct options *options)
+{
+    free(options->devices);
+    free(options->sizes);
+    *options = (struct options){0};
+}
+
+const char *options_refused(const struct options *options, unsigned int accepted)
+{
+    for (int i = 0; i < ROW_COUNT; i++) {
+        if (options->given & option_rows[i].bit & ~accepted) {
+            return option_rows[i].name;
+        }
+    }
+    return NULL;
+}
+
+void options_print_help(unsigned int accepted)
+{
+    for (int i = 0; i < ROW_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+        if ((accepted & row->bit) == 0) {
+            continue;
+        }
+        char name[40];
+        snprintf(name, sizeof(name), "%s%c%s--%s%s%s", row->letter ? "-" : "",
+                 row->letter ? row->letter : ' ', row->letter ? ", " : "   ", row->name,
+                 row->argument ? " " : "", row->argument ? row->argument : "");
+        const char *line = row->help;
+        const char *end;
+        while ((end = strchr(line, '\n')) != NULL) {
+            printf("  %-20s %.*s\n", name, (int)(end - line), line);
+            name[0] = '\0';
+            line = end + 1;
+        }
+        printf("  %-20s %s\n", name, line);
+    }
+}
+
+/* Shift of a size suffix; -1 when it is none. */
+static int suffix_shift(const char *suffix)
+{
+    static const char letters[] = "KMG";
+    if (*suffix == '\0') {
+        return 0;
+    }
+    const char *letter = strchr(letters, toupper((unsigned char)*suffix));
+    return letter && suffix[1] == '\0' ? 10 * (int)(letter - letters + 1) : -1;
+}
+
+bool number_parse(const char *text, uint64_t maximum, uint64_t *value)
+{
+    bool hexadecimal = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+    char *end;
+
+    /* strtoull would take spaces and signs, and octal */
+    if (hexadecimal ? !isxdigit((unsigned char)text[2]) : !isdigit((unsigned char)text[0])) {
+        return false;
+    }
+    errno = 0;
+    unsigned long long parsed = strtoull(text, &end, hexadecimal ? 16 : 10);
+    int shift = suffix_shift(end);
+    if (errno != 0 || shift < 0 || parsed > maximum >> shift) {
+        return false;
+    }
+    *value = (uint64_t)parsed << shift;
+    return true;
+}

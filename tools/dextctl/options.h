@@ -1,0 +1,66 @@
+/*
+ * The command line of dextctl: options, numbers, help.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef DEXTLINK_DEXTCTL_OPTIONS_H
+#define DEXTLINK_DEXTCTL_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One bit an option: which ones a command takes, which ones were given. */
+enum option_bit {
+    OPTION_DEVICE = 1 << 0,
+    OPTION_PAGE_SIZE = 1 << 1,
+    OPTION_ACCESS = 1 << 2,
+    OPTION_HOST = OPTION_DEVICE | OPTION_PAGE_SIZE | OPTION_ACCESS,
+    OPTION_JSON = 1 << 3,
+    OPTION_WIDTH = 1 << 4,
+    OPTION_CALL = 1 << 5,
+    OPTION_COUNT = 1 << 6,
+    OPTION_SECONDS = 1 << 7,
+    OPTION_FIRE = 1 << 8,
+    OPTION_SIZE = 1 << 9,
+    OPTION_HELP = 1 << 10,
+    OPTION_VERSION = 1 << 11,
+};
+
+/* What the command line said. Texts are borrowed from argv; both arrays are owned. */
+struct options {
+    unsigned int given; /* of enum option_bit */
+    bool json;
+    bool access_open;
+    uint32_t page_size; /* 0: not given */
+    uint64_t width;     /* 4 when not given */
+    uint64_t count;     /* 0: not given */
+    double seconds;     /* 0: not given */
+    const char **devices;
+    size_t device_count;
+    uint64_t *sizes;
+    size_t size_count;
+};
+
+/**
+ * Read every option, wherever it stands; argv is reordered so that what is no option stands from
+ * *first on. Returns STATUS_OK or, with one line printed, STATUS_USAGE; clear options either way.
+ */
+int options_parse(struct options *options, int *first, int argc, char **argv);
+
+void options_clear(struct options *options);
+
+/** Name ("--json") of the first option given that is not among accepted; NULL when there is none.
+ */
+const char *options_refused(const struct options *options, unsigned int accepted);
+
+/** Print one line for each accepted option. */
+void options_print_help(unsigned int accepted);
+
+/**
+ * Read a number, decimal or 0x-hexadecimal, at most maximum, with nothing around it. A suffix K, M
+ * or G multiplies. false when it is not one.
+ */
+bool number_parse(const char *text, uint64_t maximum, uint64_t *value);
+
+#endif

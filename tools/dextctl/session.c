@@ -1,0 +1,61 @@
+/*
+ * Opening the device a subcommand works on.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "session.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "output.h"
+
+int session_open(struct session *session, const char *address, enum session_access access)
+{
+    char *cause = NULL;
+
+    *session = (struct session){.name = address};
+    struct address *at = &session->address;
+    if (!address_parse(address, at)) {
+        return usage_error("\"%s\" is no address: want BB:DD.F or ROOT/BB:DD.F, in hexadecimal, "
+                           "as in 01:00.0",
+                           address);
+    }
+    session->connection = apple_dext_connect_with_root(at->bus, at->device, at->function,
+                                                       at->root[0] ? at->root : NULL, &cause);
+    if (session->connection == IO_OBJECT_NULL) {
+        int status = failure(address, "%s", cause ? cause : "cannot connect");
+        free(cause);
+        return status;
+    }
+    kern_return_t code = access == SESSION_CLAIM ? apple_dext_claim(session->connection) : 0;
+    if (code != KERN_SUCCESS) {
+        int status = session_failure(session, code, "cannot claim");
+        session_close(session);
+        return status;
+    }
+    return STATUS_OK;
+}
+
+void session_close(struct session *session)
+{
+    apple_dext_disconnect(session->connection);
+    session->connection = IO_OBJECT_NULL;
+}
+
+int session_failure(const struct session *session, kern_return_t code, const char *format, ...)
+{
+    char what[160];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(what, sizeof(what), format, arguments);
+    va_end(arguments);
+    return failure(session->name, "%s: %s", what, code_text(code));
+}
+
+const char *code_text(kern_return_t code)
+{
+    return apple_dext_status_text(code);
+}
