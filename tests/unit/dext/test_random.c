@@ -1,0 +1,203 @@
+/*
+ * A long deterministic run of random calls: any selector, any arguments, several clients. Every
+ * answer is one the protocol knows, and at the end nothing is held.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "fake.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define STEPS 60000
+
+static uint64_t seed;
+
+static uint64_t random_word(void)
+{
+    uint64_t z = seed += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static uint64_t random_below(uint64_t bound)
+{
+    return random_word() % bound;
+}
+
+static uint64_t random_scalar(void)
+{
+    static const uint64_t edges[] = {
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        8,
+        0x10,
+        0x24,
+        255,
+        256,
+        4095,
+        4096,
+        0x4000,
+        0x10000,
+        0x60000000,
+        0x60000001,
+        UINT32_MAX,
+        UINT64_C(1) << 32,
+        UINT64_MAX,
+        UINT64_MAX - 3,
+        UINT64_MAX - 4095,
+        UINT64_C(1) << 63,
+        UINT64_C(0x3000000000),
+    };
+    switch (random_below(4)) {
+    case 0:
+        return random_word();
+    case 1:
+        return random_below(0x2000);
+    default:
+        return edges[random_below(sizeof(edges) / sizeof(edges[0]))];
+    }
+}
+
+static uint64_t random_selector(void)
+{
+    static const uint8_t extensions[] = {64, 65, 66, 67, 68};
+    switch (random_below(16)) {
+    case 0:
+        return random_scalar();
+    case 1:
+        return extensions[random_below(sizeof(extensions))];
+    default:
+        return random_below(19);
+    }
+}
+
+static bool code_is_known(IOReturn status)
+{
+    static const uint32_t known[] = {
+        0,          0xe00002c0, 0xe00002c2, 0xe00002c7, 0xe00002cd, 0xe00002d0,
+        0xe00002d2, 0xe00002d8, 0xe00002db, 0xe00002e8, 0xe00002f0,
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if ((uint32_t)status == known[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Arguments in blocks of their exact size, so that a sanitizer sees a word too many. */
+static void random_call(struct dext_client *client)
+{
+    uint32_t in_count = random_below(8) ? 4 : (uint32_t)random_below(17);
+    uint32_t out_count = random_below(8) ? 10 : (uint32_t)random_below(17);
+    uint64_t *in = malloc(in_count * sizeof(*in) + 1);
+    uint64_t *out = calloc(out_count + 1, sizeof(*out));
+    assert_true(in && out);
+    for (uint32_t i = 0; i < in_count; i++) {
+        in[i] = random_scalar();
+    }
+    out[out_count] = UINT64_C(0xdeadbeefcafe);
+    struct dext_arguments arguments = {
+        .scalar_in = in,
+        .scalar_in_count = in_count,
+        .scalar_out = out,
+        .scalar_out_count = out_count,
+        .has_completion = random_below(2),
+        .completion_token = random_word(),
+    };
+    IOReturn status = dext_client_external_method(client, random_selector(), &arguments);
+    assert_true(code_is_known(status));
+    assert_true(arguments.scalar_out_count <= out_count);
+    assert_u64(out[out_count], UINT64_C(0xdeadbeefcafe));
+    free(in);
+    free(out);
+}
+
+static void random_memory(struct dext_client *client)
+{
+    struct dext_memory memory;
+    uint64_t value = random_word();
+    uint64_t type = random_below(4) ? random_below(9) : random_scalar();
+    assert_true(code_is_known(dext_client_memory_for_type(client, type, &memory)));
+    assert_true(memory.range_count <= PCI_MAX_RANGES);
+    assert_true(code_is_known(dext_client_memory_access(client, type, random_scalar(),
+                                                        random_scalar(), random_below(2), &value)));
+}
+
+static void random_step(struct fixture *f)
+{
+    unsigned index = (unsigned)random_below(4);
+    struct dext_client *client = f->clients[index];
+    uint64_t what = random_below(100);
+    if (!client) {
+        client = fixture_open(f, index);
+        uint64_t out[16];
+        if (random_below(4)) {
+            assert_code(CALL0(client, 1, out), 0);
+        }
+    } else if (what == 0) {
+        fixture_stop(f, index);
+    } else if (what < 10) {
+        random_memory(client);
+    } else if (what < 15) {
+        fake_device_fire(f->device, (unsigned)random_below(300));
+    } else {
+        random_call(client);
+    }
+}
+
+static void run(const struct dext_options *options, const struct dart_options *dart)
+{
+    struct fixture f;
+    fixture_set_up(&f, options, dart);
+    for (unsigned i = 0; i < STEPS; i++) {
+        random_step(&f);
+        /* Writes of the run may well wreck the header: a reset would wait for the vendor id. */
+        f.device->config[0] = 0x34;
+        f.device->config[1] = 0x12;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        if (!f.clients[i]) {
+            fixture_open(&f, i);
+        }
+    }
+    provider_remove(&f.device->provider);
+    dext_device_removed(f.dext);
+    for (unsigned i = 0; i < 500; i++) {
+        random_call(f.clients[random_below(4)]);
+        random_memory(f.clients[random_below(4)]);
+    }
+    fixture_tear_down(&f);
+}
+
+static void strict_and_chosen_addresses(void **state)
+{
+    (void)state;
+    seed = 1;
+    run(NULL, NULL);
+}
+
+static void open_and_identity(void **state)
+{
+    (void)state;
+    struct dext_options options = {.access_open = true, .reset_deadline_ms = 5};
+    struct dart_options dart = {.identity = true, .aperture_bytes = UINT64_C(1) << 40};
+    seed = 2;
+    run(&options, &dart);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strict_and_chosen_addresses),
+        cmocka_unit_test(open_and_identity),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
