@@ -6,13 +6,11 @@
 #include "model/model_options.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ERROR_BYTES 512
+#define INPUT_BYTES 64 /* of what was given, in an error text */
 
 /* Text appended to a bounded line; what does not fit is cut. */
 struct line {
@@ -20,17 +18,30 @@ struct line {
     size_t used;
 };
 
-__attribute__((format(printf, 2, 3))) static void append(struct line *line, const char *format, ...)
+static void append(struct line *line, const char *text)
 {
-    if (line->text == NULL)
-        return;
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(line->text + line->used, ERROR_BYTES - line->used, format, arguments);
-    va_end(arguments);
-    if (length > 0)
-        line->used += (size_t)length < ERROR_BYTES - line->used ? (size_t)length
-                                                                : ERROR_BYTES - 1 - line->used;
+    for (; line->text != NULL && *text != '\0' && line->used < ERROR_BYTES - 1; text++)
+        line->text[line->used++] = *text;
+}
+
+static void append_number(struct line *line, uint64_t number)
+{
+    char digits[21] = "";
+    size_t first = sizeof(digits) - 1;
+    do {
+        digits[--first] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    append(line, digits + first);
+}
+
+/* Text of unknown length and content: cut, and one line whatever is in it. */
+static void append_input(struct line *line, const char *text)
+{
+    for (unsigned i = 0; i < INPUT_BYTES && text[i] != '\0'; i++) {
+        char one[2] = {text[i] >= ' ' && text[i] <= '~' ? text[i] : '?', '\0'};
+        append(line, one);
+    }
 }
 
 static int refuse(struct line *line, char **error)
@@ -43,9 +54,14 @@ static int refuse_key(const char *model, const struct model_option_rule *rules, 
                       const char *key, char **error)
 {
     struct line line = {calloc(1, ERROR_BYTES), 0};
-    append(&line, "%s: unknown option '%.64s' (known: ", model, key);
-    for (size_t i = 0; i < rule_count; i++)
-        append(&line, "%s%s", i == 0 ? "" : ", ", rules[i].key);
+    append(&line, model);
+    append(&line, ": unknown option '");
+    append_input(&line, key);
+    append(&line, "' (known: ");
+    for (size_t i = 0; i < rule_count; i++) {
+        append(&line, i == 0 ? "" : ", ");
+        append(&line, rules[i].key);
+    }
     append(&line, ")");
     return refuse(&line, error);
 }
@@ -54,14 +70,23 @@ static int refuse_value(const char *model, const struct model_option_rule *rule,
                         char **error)
 {
     struct line line = {calloc(1, ERROR_BYTES), 0};
-    append(&line, "%s: %s=%.64s: wanted ", model, rule->key, value);
+    append(&line, model);
+    append(&line, ": ");
+    append(&line, rule->key);
+    append(&line, "=");
+    append_input(&line, value);
+    append(&line, ": wanted ");
     if (rule->choices == NULL) {
-        append(&line, "%s from %" PRIu64 " to %" PRIu64,
-               rule->is_power_of_two ? "a power of two" : "a number", rule->least, rule->most);
+        append(&line, rule->is_power_of_two ? "a power of two from " : "a number from ");
+        append_number(&line, rule->least);
+        append(&line, " to ");
+        append_number(&line, rule->most);
     } else {
         append(&line, "one of ");
-        for (size_t i = 0; rule->choices[i] != NULL; i++)
-            append(&line, "%s%s", i == 0 ? "" : ", ", rule->choices[i]);
+        for (size_t i = 0; rule->choices[i] != NULL; i++) {
+            append(&line, i == 0 ? "" : ", ");
+            append(&line, rule->choices[i]);
+        }
     }
     return refuse(&line, error);
 }
@@ -111,7 +136,10 @@ static bool value_parse(const struct model_option_rule *rule, const char *text)
 static int refuse_repeat(const char *model, const char *key, char **error)
 {
     struct line line = {calloc(1, ERROR_BYTES), 0};
-    append(&line, "%s: option '%s' given twice", model, key);
+    append(&line, model);
+    append(&line, ": option '");
+    append(&line, key);
+    append(&line, "' given twice");
     return refuse(&line, error);
 }
 

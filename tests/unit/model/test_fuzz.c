@@ -1,0 +1,162 @@
+/*
+ * A long, repeatable walk of random register, config, timer and reset operations over every model
+ * and shape. The sanitizers look for accesses out of bounds; the walk checks what must always hold:
+ * values fit their width, timers and requests stay within limits, and a hot reset brings back the
+ * identity.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "fake_host.h"
+
+#define STEPS 60000
+
+static struct fake_host fake;
+static uint64_t seed;
+
+/* xorshift64 */
+static uint64_t next(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed;
+}
+
+static uint64_t below(uint64_t limit)
+{
+    return next() % limit;
+}
+
+/* Values that matter to somebody: edges, addresses, register-sized random. */
+static uint64_t value(void)
+{
+    static const uint64_t edges[] = {0,      1,       2,     3,       0xf,    0x101,
+                                     0x102,  0x103,   0x701, 64,      4096,   0x8000,
+                                     0xffff, 0x10000, 40000, 0x40000, 0x40fff};
+    switch (below(5)) {
+    case 0:
+        return edges[below(sizeof(edges) / sizeof(edges[0]))];
+    case 1:
+        return FAKE_MEMORY_START + below(FAKE_MEMORY_BYTES + 64);
+    case 2:
+        return UINT64_MAX - below(70000);
+    case 3:
+        return below(0x500000);
+    default:
+        return next();
+    }
+}
+
+/* Half of the time near the registers, else anywhere. */
+static uint64_t place(uint64_t bytes, unsigned width)
+{
+    uint64_t near = bytes < 0x300 ? bytes : 0x300;
+    uint64_t offset = below(2) == 0 ? below(near) : below(bytes);
+    return offset / width * width;
+}
+
+static void mmio_step(void)
+{
+    unsigned bar = (unsigned)below(6);
+    unsigned width = 1u << below(4);
+    uint64_t bytes = fake.model->shape.bars[bar].bytes;
+
+    if (bytes == 0)
+        return;
+    uint64_t offset = place(bytes, width);
+    if (below(2) == 0)
+        fake_read(&fake, bar, offset, width);
+    else
+        fake_write(&fake, bar, offset, width, value());
+}
+
+static void config_step(void)
+{
+    unsigned width = 1u << below(3);
+    unsigned offset = (unsigned)below(below(2) == 0 ? 0x100 : 4096) / width * width;
+    uint32_t ones = width == 4 ? 0xffffffff : (1u << 8 * width) - 1;
+
+    if (below(2) == 0)
+        assert_true((fake_config_read(&fake, offset, width) & ~ones) == 0);
+    else
+        fake_config_write(&fake, offset, width, (uint32_t)value());
+}
+
+static void step(void)
+{
+    switch (below(32)) {
+    case 0:
+        fake_enable(&fake);
+        break;
+    case 1:
+        fake_advance(&fake, below(100000));
+        break;
+    case 2:
+        assert_true(fake_run(&fake, 4) <= 4);
+        break;
+    case 3:
+        if (below(20) == 0)
+            fake_reset(&fake, (enum model_reset)below(3));
+        break;
+    case 4:
+    case 5:
+    case 6:
+        config_step();
+        break;
+    default:
+        mmio_step();
+        break;
+    }
+    assert_true(fake.dma_longest <= 65536);
+    fake.message_count = 0;
+}
+
+static void walk(const char *name, const char *option, uint64_t begin)
+{
+    fake_start(&fake, name, (const char *const[]){option, NULL});
+    uint32_t identity = fake_config_read(&fake, 0, 4);
+    seed = begin;
+    for (unsigned i = 0; i < STEPS; i++)
+        step();
+    fake_reset(&fake, MODEL_RESET_HOT);
+    assert_int_equal(fake_config_read(&fake, 0, 4), identity);
+    assert_int_equal(fake_config_read(&fake, 4, 2), 0);
+    assert_int_equal(fake_run(&fake, 1), 0);
+    fake_stop(&fake);
+}
+
+static void edu_holds(void **state)
+{
+    (void)state;
+    walk("edu", "latency_ns=100", 0x9e3779b97f4a7c15);
+    walk("edu", "dma_mask=0xfffffff", 0x0123456789abcdef);
+}
+
+static void testdev_holds(void **state)
+{
+    (void)state;
+    walk("testdev", "vectors=256", 0x243f6a8885a308d3);
+    walk("testdev", "aperture=64K", 0x13198a2e03707344);
+    walk("testdev", "vectors=1", 0xa4093822299f31d0);
+    walk("testdev", "irq=none", 0x082efa98ec4e6c89);
+    walk("testdev", "reset=hotonly", 0x452821e638d01377);
+    walk("testdev", "reset=stuck", 0xbe5466cf34e90c6c);
+    walk("testdev", "bar4=none", 0xc0ac29b7c97c50dd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(edu_holds),
+        cmocka_unit_test(testdev_holds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
