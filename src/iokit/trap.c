@@ -204,6 +204,11 @@ static void on_fault(int signal_number, siginfo_t *info, void *opaque)
     int saved_errno = errno;
     siginfo_t seen = *info;
     enum trap_outcome outcome = TRAP_NOT_OURS;
+    /* SA_NODEFER says so already, but TSan, for one, puts its own mask in place of ours. */
+    sigset_t faults;
+    sigemptyset(&faults);
+    sigaddset(&faults, signal_number);
+    pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
     if (info->si_code == SEGV_ACCERR || info->si_code == SEGV_MAPERR) {
         struct trap_target target;
         struct trap_refusal refusal = {.address = (uintptr_t)info->si_addr};

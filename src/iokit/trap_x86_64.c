@@ -18,6 +18,9 @@
 #define GET_FS_BASE 0x1003
 #define GET_GS_BASE 0x1004
 
+static const char unsupported[] = "this instruction is not supported on device memory";
+static const char misaligned[] = "the access is not naturally aligned";
+
 static bool decode(struct x86_fault *fault, uintptr_t at)
 {
     uint8_t code[ZYDIS_MAX_INSTRUCTION_LENGTH];
@@ -82,14 +85,14 @@ static bool compute_address(const struct x86_fault *fault, const ZydisDecodedOpe
     return true;
 }
 
-/* The one device address an access may have; the reasons are what a user can act on. */
+/* The reasons are what a user can act on. */
 static bool place_trapped(struct x86_fault *fault, struct x86_place *place, unsigned width)
 {
-    if (!trap_target_find(place->address, &place->target) ||
-        !range_is_within(place->target.offset, width, place->target.region_bytes)) {
+    if (!is_aligned(place->address, width)) {
+        fault->refusal = misaligned;
+    } else if (!trap_target_find(place->address, &place->target) ||
+               !range_is_within(place->target.offset, width, place->target.region_bytes)) {
         fault->refusal = "the access crosses the end of the device memory";
-    } else if (!is_aligned(place->address, width)) {
-        fault->refusal = "the access is not naturally aligned";
     } else {
         place->is_trapped = true;
     }
@@ -98,15 +101,12 @@ static bool place_trapped(struct x86_fault *fault, struct x86_place *place, unsi
 
 static bool width_is_possible(struct x86_fault *fault, unsigned index)
 {
-    if (index >= X86_PLACES || fault->operands[index].mem.type != ZYDIS_MEMOP_TYPE_MEM) {
-        fault->refusal = "this instruction is not supported on device memory";
-        return false;
-    }
     if (!width_is_valid(fault->operands[index].size / 8, 8)) {
         fault->refusal = "the access is wider than 8 bytes (vector or block access)";
-        return false;
+    } else if (index >= X86_PLACES || fault->operands[index].mem.type != ZYDIS_MEMOP_TYPE_MEM) {
+        fault->refusal = unsupported;
     }
-    return true;
+    return !fault->refusal;
 }
 
 /* The memory operand of anything but a string instruction is what faulted. */
@@ -119,7 +119,7 @@ static enum trap_outcome place_operand(struct x86_fault *fault, unsigned index)
         seen - place->address >= width) {
         fault->refusal = "its operand's address is not the one that faulted";
     } else if (place->address != seen) {
-        fault->refusal = "the access is not naturally aligned"; /* began in plain memory */
+        fault->refusal = misaligned; /* began in plain memory */
     } else if (place_trapped(fault, place, width)) {
         return TRAP_COMPLETED;
     }
@@ -206,7 +206,7 @@ static enum trap_outcome place_all(struct x86_fault *fault, const struct x86_op 
         }
     }
     if (outcome != TRAP_COMPLETED && !fault->refusal) {
-        fault->refusal = "this instruction is not supported on device memory";
+        fault->refusal = unsupported;
     }
     return fault->refusal ? TRAP_REFUSED : outcome;
 }

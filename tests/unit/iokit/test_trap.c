@@ -21,41 +21,22 @@
 
 #include "trap_device.h"
 #include "trap_forms.h"
+#include "trap_machine.h"
 
 #define ROUNDS         60
 #define STATUS_FLAGS   (CF | PF | AF | ZF | SF | OF)
 #define DEVICE_ADDRESS ((void *)0x20000000) /* below 4 GiB, for 32-bit and absolute addresses */
 #define FIXED_OFFSET   8                    /* the absolute addresses of some forms */
 
-/* Offsets are known to the assembler text below. */
-struct machine {
-    uint64_t rax, rbx, rcx, rdx, r8, r9, flags, rsi;
-    uint8_t vector[2][64];
-};
-
-#define LOAD_REGISTERS                                                                             \
-    "push %rbx\n push %rbp\n mov %rdi, %rbp\n mov %rsi, %rdi\n"                                    \
-    "mov (%rbp), %rax\n mov 8(%rbp), %rbx\n mov 16(%rbp), %rcx\n mov 24(%rbp), %rdx\n"             \
-    "mov 32(%rbp), %r8\n mov 40(%rbp), %r9\n mov 56(%rbp), %rsi\n"
-#define SAVE_REGISTERS                                                                             \
-    "pushfq\n popq 48(%rbp)\n"                                                                     \
-    "mov %rax, (%rbp)\n mov %rbx, 8(%rbp)\n mov %rcx, 16(%rbp)\n mov %rdx, 24(%rbp)\n"             \
-    "mov %r8, 32(%rbp)\n mov %r9, 40(%rbp)\n mov %rsi, 56(%rbp)\n"
-
-#define FUNCTION(name, load, text, save)                                                           \
-    __asm__(".text\n.p2align 4\n.type form_" #name ",@function\nform_" #name                       \
-            ":\n" LOAD_REGISTERS load "pushq 48(%rbp)\n popfq\n" text "\n" SAVE_REGISTERS save     \
-            "pop %rbp\n pop %rbx\n ret\n.size form_" #name ", .-form_" #name "\n");                \
-    void form_##name(struct machine *machine, void *memory);
 #define XMM_FUNCTION(name, width, accesses, undefined, text)                                       \
-    FUNCTION(name, "movups 64(%rbp), %xmm0\n movups 128(%rbp), %xmm1\n", text,                     \
-             "movups %xmm0, 64(%rbp)\n movups %xmm1, 128(%rbp)\n")
+    FORM_FUNCTION(name, "movups 64(%rbp), %xmm0\n movups 128(%rbp), %xmm1\n", text,                \
+                  "movups %xmm0, 64(%rbp)\n movups %xmm1, 128(%rbp)\n")
 #define YMM_FUNCTION(name, width, accesses, undefined, text)                                       \
-    FUNCTION(name, "vmovups 64(%rbp), %ymm0\n vmovups 128(%rbp), %ymm1\n", text,                   \
-             "vmovups %ymm0, 64(%rbp)\n vmovups %ymm1, 128(%rbp)\n vzeroupper\n")
+    FORM_FUNCTION(name, "vmovups 64(%rbp), %ymm0\n vmovups 128(%rbp), %ymm1\n", text,              \
+                  "vmovups %ymm0, 64(%rbp)\n vmovups %ymm1, 128(%rbp)\n vzeroupper\n")
 #define ZMM_FUNCTION(name, width, accesses, undefined, text)                                       \
-    FUNCTION(name, "vmovups 64(%rbp), %zmm0\n vmovups 128(%rbp), %zmm1\n", text,                   \
-             "vmovups %zmm0, 64(%rbp)\n vmovups %zmm1, 128(%rbp)\n vzeroupper\n")
+    FORM_FUNCTION(name, "vmovups 64(%rbp), %zmm0\n vmovups 128(%rbp), %zmm1\n", text,              \
+                  "vmovups %zmm0, 64(%rbp)\n vmovups %zmm1, 128(%rbp)\n vzeroupper\n")
 
 BASE_FORMS(XMM_FUNCTION)
 MOVBE_FORMS(XMM_FUNCTION)

@@ -13,6 +13,19 @@
 
 #define DEVICE_BYTES 4096
 
+/* TSan makes atomic accesses itself, some of them twice, and runs signal handlers late and with
+ * every signal blocked, so that a trapped access in one cannot be completed. */
+#if defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN true
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_TSAN true
+#endif
+#endif
+#ifndef UNDER_TSAN
+#define UNDER_TSAN false
+#endif
+
 struct device_access {
     uint64_t offset;
     unsigned width;
@@ -24,9 +37,12 @@ struct device {
     uint8_t *page; /* trapped */
     struct trap_region *region;
     uint8_t memory[DEVICE_BYTES];
-    unsigned count; /* accesses, of which the first are kept */
+    volatile unsigned count; /* accesses, of which the first are kept */
     struct device_access log[64];
 };
+
+/** After an access: the compiler does not know that it changed the device. */
+#define DEVICE_SETTLE() __asm__ volatile("" : : : "memory")
 
 /** Back an inaccessible page (at `at`, or anywhere when NULL) by the device. */
 void device_open(struct device *device, void *at);
