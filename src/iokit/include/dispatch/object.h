@@ -37,6 +37,12 @@ extern "C" {
 void dispatch_retain(dispatch_object_t object);
 void dispatch_release(dispatch_object_t object);
 
+/* gcc -Wpedantic warns of the conversion to the union at each call unless told not to. */
+#if !defined(__cplusplus) && !defined(__clang__)
+#define dispatch_retain(object)  (__extension__ dispatch_retain(object))
+#define dispatch_release(object) (__extension__ dispatch_release(object))
+#endif
+
 #ifdef __cplusplus
 }
 #endif

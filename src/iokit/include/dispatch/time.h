@@ -34,7 +34,7 @@ typedef uint64_t dispatch_time_t;
 /* delta nanoseconds after when, by the clock that when counts. Saturates at both ends. */
 dispatch_time_t dispatch_time(dispatch_time_t when, int64_t delta);
 
-/* delta nanoseconds after a time of day (NULL: now); follows when the clock is set. */
+/* delta nanoseconds after a time of day (NULL: now), as the clock stands when the wait begins. */
 dispatch_time_t dispatch_walltime(const struct timespec *when, int64_t delta);
 
 #ifdef __cplusplus
