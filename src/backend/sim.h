@@ -17,7 +17,7 @@
  * model: kind of device. address: where it sits. options/count: for the model, borrowed.
  * dart_options: NULL for defaults.
  * 0 and *out (caller owns, provider_destroy frees); -EINVAL with *error set (malloc'ed, caller
- * frees) for options the model refuses; -ENOMEM; -errno of memfd or thread creation.
+ * frees) for options the model or the DART refuses; -ENOMEM; -errno of memfd or thread creation.
  */
 int backend_sim_create(const struct model_ops *model, struct pci_address address,
                        const struct model_option *options, size_t count,

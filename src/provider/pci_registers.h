@@ -26,6 +26,9 @@
 #define PCI_CAPABILITIES_POINTER 0x34
 #define PCI_INTERRUPT_LINE       0x3c
 
+#define PCI_VENDOR_NONE          0xffff /* nobody answers */
+#define PCI_VENDOR_RETRY         0x0001 /* not ready yet: request retry status */
+
 /* Capability lists. */
 #define PCI_HEADER_BYTES       0x40
 #define PCI_STANDARD_BYTES     0x100

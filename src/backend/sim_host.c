@@ -1,0 +1,77 @@
+/*
+ * What a model may ask of the world, answered by the sim back end. Called from model ops, so with
+ * the device's lock held.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "backend/sim_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/trace.h"
+
+/* A model may look round while it is being created: nothing is enabled then. */
+static bool may_master(struct sim *sim)
+{
+    return sim->model && sim_may_master_locked(sim);
+}
+
+static int host_dma_read(void *host, uint64_t bus_address, void *buffer, size_t length)
+{
+    struct sim *sim = host;
+    if (!may_master(sim)) {
+        memset(buffer, 0xff, length);
+        return -EPERM;
+    }
+    return dart_device_read(sim->provider.dart, bus_address, buffer, length);
+}
+
+static int host_dma_write(void *host, uint64_t bus_address, const void *buffer, size_t length)
+{
+    struct sim *sim = host;
+    return may_master(sim) ? dart_device_write(sim->provider.dart, bus_address, buffer, length)
+                           : -EPERM;
+}
+
+static void host_message(void *host, uint64_t address, uint32_t data)
+{
+    struct sim *sim = host;
+    if (!may_master(sim)) {
+        return;
+    }
+    if (address == SIM_DOORBELL) {
+        sim_interrupts_deliver_locked(sim, data);
+        return;
+    }
+    /* A message is a memory write: one that misses the doorbell lands, or faults, like any other.
+     */
+    const uint8_t bytes[] = {(uint8_t)data, (uint8_t)(data >> 8), (uint8_t)(data >> 16),
+                             (uint8_t)(data >> 24)};
+    dart_device_write(sim->provider.dart, address, bytes, sizeof(bytes));
+}
+
+static uint64_t host_now_ns(void *host)
+{
+    (void)host;
+    return sim_now_ns();
+}
+
+static void host_timer_arm(void *host, unsigned timer, uint64_t deadline_ns)
+{
+    sim_timer_arm_locked(host, timer, deadline_ns);
+}
+
+static void host_timer_cancel(void *host, unsigned timer)
+{
+    sim_timer_cancel_locked(host, timer);
+}
+
+const struct model_host_ops sim_host_ops = {
+    .dma_read = host_dma_read,
+    .dma_write = host_dma_write,
+    .message = host_message,
+    .now_ns = host_now_ns,
+    .timer_arm = host_timer_arm,
+    .timer_cancel = host_timer_cancel,
+};

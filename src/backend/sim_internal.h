@@ -1,0 +1,144 @@
+/*
+ * What the files of the sim back end share. One device, one lock: whatever ends in _locked is
+ * called with it held, and so is every op of the model.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef DEXTLINK_BACKEND_SIM_INTERNAL_H
+#define DEXTLINK_BACKEND_SIM_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "backend/sim.h"
+#include "base/shared_memory.h"
+#include "model/config_space.h"
+
+/* Where the "kernel" tells devices to send messages to; below 4 GiB for 32-bit MSI. */
+#define SIM_DOORBELL UINT64_C(0xfffff000)
+
+struct sim_bar {
+    uint64_t address; /* given by the "kernel" at creation; 0 = no room was left */
+    struct shared_memory direct[MODEL_MAX_RANGES];
+};
+
+struct sim_timer {
+    bool is_armed;
+    uint64_t deadline_ns;
+};
+
+struct sim_timers {
+    bool is_started;
+    pthread_t thread;
+    pthread_cond_t changed; /* CLOCK_MONOTONIC */
+    bool is_stopping;
+    unsigned count;
+    struct sim_timer *timers;
+};
+
+struct sim_interrupts {
+    bool is_allocated; /* once, for good (field note E5) */
+    enum pci_interrupt_kind kind;
+    unsigned allocated;
+    unsigned granted;         /* by the configuration in force */
+    pci_interrupt_fn handler; /* NULL: nobody listens */
+    void *context;
+};
+
+#define SIM_SAVED_MAX 8
+
+struct sim_saved_register {
+    unsigned offset, width;
+    uint32_t value;
+};
+
+/* What the "kernel" puts back once a device answers after a reset. */
+struct sim_saved {
+    bool is_due;
+    uint32_t command;
+    unsigned count;
+    struct sim_saved_register registers[SIM_SAVED_MAX];
+};
+
+struct sim {
+    struct pci_provider provider; /* first */
+    pthread_mutex_t lock;
+    struct model_host host;
+    struct model *model;
+    struct sim_bar bars[PCI_BAR_COUNT];
+    struct sim_timers timers;
+    struct sim_interrupts interrupts;
+    struct sim_saved saved;
+};
+
+static inline struct sim *sim_of(struct pci_provider *provider)
+{
+    return (struct sim *)provider;
+}
+
+static inline bool sim_is_removed(struct sim *sim)
+{
+    return atomic_load(&sim->provider.is_removed);
+}
+
+/* sim_config.c */
+uint32_t sim_config_get_locked(struct sim *sim, unsigned offset, unsigned width);
+/** A config write from the bus with everything it sets off: model side effects and resets. */
+void sim_config_write_locked(struct sim *sim, unsigned offset, unsigned width, uint32_t value);
+/** Whether config reads get the vendor ID: neither ones nor retry status. */
+bool sim_answers_locked(struct sim *sim);
+/** Offset of a capability, 0 when there is none; from the device's own chain. */
+unsigned sim_capability_locked(struct sim *sim, uint8_t id);
+bool sim_is_in_d0_locked(struct sim *sim);
+/** Whether the device may send requests of its own: present, D0, bus master. */
+bool sim_may_master_locked(struct sim *sim);
+bool sim_has_flr_locked(struct sim *sim);
+int sim_config_read(struct pci_provider *provider, unsigned offset, unsigned width,
+                    uint32_t *value);
+int sim_config_write(struct pci_provider *provider, unsigned offset, unsigned width,
+                     uint32_t value);
+
+/* sim_memory.c */
+/** Give each BAR an address and write it to its register. */
+void sim_assign_bars(struct sim *sim);
+void sim_write_bars_locked(struct sim *sim);
+void sim_memory_write_locked(struct sim *sim, unsigned bar, uint64_t offset, unsigned width,
+                             uint64_t value);
+int sim_bar_info(struct pci_provider *provider, unsigned bar, struct pci_bar_info *info);
+int sim_bar_memory(struct pci_provider *provider, unsigned bar, struct pci_bar_memory *memory);
+int sim_memory_read(struct pci_provider *provider, unsigned bar, uint64_t offset, unsigned width,
+                    uint64_t *value);
+int sim_memory_write(struct pci_provider *provider, unsigned bar, uint64_t offset, unsigned width,
+                     uint64_t value);
+
+/* sim_host.c */
+extern const struct model_host_ops sim_host_ops; /* context: struct sim */
+
+/* sim_timers.c */
+/** Start the thread when the model has timers. 0, -ENOMEM, -errno of pthread_create. */
+int sim_timers_start(struct sim *sim);
+/** Stop and join; takes what was never started. Not with the lock held. */
+void sim_timers_stop(struct sim *sim);
+uint64_t sim_now_ns(void);
+void sim_timer_arm_locked(struct sim *sim, unsigned timer, uint64_t deadline_ns);
+void sim_timer_cancel_locked(struct sim *sim, unsigned timer);
+void sim_timers_cancel_all_locked(struct sim *sim);
+
+/* sim_interrupts.c */
+int sim_configure_interrupts(struct pci_provider *provider, enum pci_interrupt_kind kind,
+                             unsigned wanted, pci_interrupt_fn handler, void *context,
+                             unsigned *granted);
+void sim_release_interrupts(struct pci_provider *provider);
+void sim_interrupts_release_locked(struct sim *sim);
+/** Write what is configured to the device (again). */
+void sim_interrupts_program_locked(struct sim *sim);
+/** A message with this data reached the doorbell. */
+void sim_interrupts_deliver_locked(struct sim *sim, uint32_t data);
+
+/* sim_reset.c */
+int sim_reset(struct pci_provider *provider, enum pci_reset_kind kind);
+void sim_reset_model_locked(struct sim *sim, enum model_reset kind);
+/** Put saved registers back if that is due and the device answers. */
+void sim_restore_if_ready_locked(struct sim *sim);
+
+#endif

@@ -1,0 +1,166 @@
+/*
+ * A model's timers: one thread a device, started only for models that have timers. All state is
+ * under the device's lock, and the thread fires with it held, so after a cancel nothing fires.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "backend/sim_internal.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define NS_PER_S UINT64_C(1000000000)
+
+uint64_t sim_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* The armed timer with the earliest deadline; count when none is armed. */
+static unsigned earliest_locked(const struct sim_timers *timers)
+{
+    unsigned best = timers->count;
+    for (unsigned i = 0; i < timers->count; i++) {
+        if (timers->timers[i].is_armed &&
+            (best == timers->count ||
+             timers->timers[i].deadline_ns < timers->timers[best].deadline_ns)) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void wait_until_locked(struct sim *sim, uint64_t deadline_ns)
+{
+    /* Far enough for any model, near enough for any time_t. */
+    uint64_t seconds = deadline_ns / NS_PER_S;
+    struct timespec when = {.tv_sec = (time_t)(seconds < INT32_MAX ? seconds : INT32_MAX),
+                            .tv_nsec = (long)(deadline_ns % NS_PER_S)};
+    pthread_cond_timedwait(&sim->timers.changed, &sim->lock, &when);
+}
+
+static void *timer_thread(void *context)
+{
+    struct sim *sim = context;
+    struct sim_timers *timers = &sim->timers;
+    pthread_mutex_lock(&sim->lock);
+    while (!timers->is_stopping) {
+        if (sim_is_removed(sim)) {
+            sim_timers_cancel_all_locked(sim);
+        }
+        unsigned due = earliest_locked(timers);
+        if (due == timers->count) {
+            pthread_cond_wait(&timers->changed, &sim->lock);
+        } else if (timers->timers[due].deadline_ns > sim_now_ns()) {
+            wait_until_locked(sim, timers->timers[due].deadline_ns);
+        } else {
+            timers->timers[due].is_armed = false;
+            sim->model->ops->timer(sim->model, due);
+            /* A timer that is always due must not keep everybody else from the device. */
+            pthread_mutex_unlock(&sim->lock);
+            sched_yield();
+            pthread_mutex_lock(&sim->lock);
+        }
+    }
+    pthread_mutex_unlock(&sim->lock);
+    return NULL;
+}
+
+static int init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    int error = pthread_condattr_init(&attributes);
+    if (error) {
+        return -error;
+    }
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    error = pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return -error;
+}
+
+/* Signals are for the threads of the program, not for ours. */
+static int start_thread(struct sim *sim)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&sim->timers.thread, NULL, timer_thread, sim);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -error;
+}
+
+int sim_timers_start(struct sim *sim)
+{
+    struct sim_timers *timers = &sim->timers;
+    unsigned count = sim->model->shape.timer_count;
+    if (count == 0) {
+        return 0;
+    }
+    timers->timers = calloc(count, sizeof(*timers->timers));
+    if (!timers->timers) {
+        return -ENOMEM;
+    }
+    int result = init_condition(&timers->changed);
+    if (result < 0) {
+        goto free_timers;
+    }
+    timers->count = count;
+    result = start_thread(sim);
+    if (result < 0) {
+        goto destroy_condition;
+    }
+    timers->is_started = true;
+    return 0;
+
+destroy_condition:
+    pthread_cond_destroy(&timers->changed);
+free_timers:
+    free(timers->timers);
+    *timers = (struct sim_timers){0};
+    return result;
+}
+
+void sim_timers_stop(struct sim *sim)
+{
+    struct sim_timers *timers = &sim->timers;
+    if (!timers->is_started) {
+        return;
+    }
+    pthread_mutex_lock(&sim->lock);
+    timers->is_stopping = true;
+    pthread_cond_signal(&timers->changed);
+    pthread_mutex_unlock(&sim->lock);
+    pthread_join(timers->thread, NULL);
+    pthread_cond_destroy(&timers->changed);
+    free(timers->timers);
+    *timers = (struct sim_timers){0};
+}
+
+void sim_timer_arm_locked(struct sim *sim, unsigned timer, uint64_t deadline_ns)
+{
+    struct sim_timers *timers = &sim->timers;
+    if (timer < timers->count && !sim_is_removed(sim)) {
+        timers->timers[timer] = (struct sim_timer){.is_armed = true, .deadline_ns = deadline_ns};
+        pthread_cond_signal(&timers->changed);
+    }
+}
+
+void sim_timer_cancel_locked(struct sim *sim, unsigned timer)
+{
+    if (timer < sim->timers.count) {
+        sim->timers.timers[timer].is_armed = false;
+    }
+}
+
+void sim_timers_cancel_all_locked(struct sim *sim)
+{
+    for (unsigned i = 0; i < sim->timers.count; i++) {
+        sim->timers.timers[i].is_armed = false;
+    }
+}
