@@ -20,37 +20,20 @@ struct place {
     mach_vm_address_t address;
 };
 
-static int parse_bar(const char *text, uint8_t *index)
+static int run_info(const struct session *session, const struct options *options,
+                    const struct arguments *arguments)
 {
-    uint64_t number;
-    if (!number_parse(text, BAR_COUNT - 1, &number)) {
-        return usage_error("\"%s\" is no BAR: want 0 to %d", text, BAR_COUNT - 1);
-    }
-    *index = (uint8_t)number;
-    return STATUS_OK;
-}
+    struct bar bars[BAR_COUNT] = {{0}};
+    uint8_t first = arguments->bar;
+    size_t count = arguments->has_bar ? 1 : BAR_COUNT;
 
-static int run_info(const struct session *session, const struct options *options, int argc,
-                    char **argv)
-{
-    struct bar bars[BAR_COUNT];
-    uint8_t first = 0;
-    size_t count = BAR_COUNT;
-
-    if (argc > 0) {
-        int status = parse_bar(argv[0], &first);
-        if (status != STATUS_OK) {
-            return status;
-        }
-        count = 1;
-    }
     for (size_t i = 0; i < count; i++) {
         kern_return_t code = bar_get(session, (uint8_t)(first + i), &bars[i]);
         if (code != KERN_SUCCESS) {
             return session_failure(session, code, "cannot get information on BAR %zu", first + i);
         }
     }
-    if (argc > 0 && !bars[0].exists) {
+    if (arguments->has_bar && !bars[0].exists) {
         return failure(session->name, "BAR %u is unused or the upper half of the one before",
                        first);
     }
@@ -65,19 +48,13 @@ static int run_info(const struct session *session, const struct options *options
     return STATUS_OK;
 }
 
-/* Reads count values from offset on, so all of them must lie inside. */
-static int check_place(const struct session *session, const struct options *options,
-                       const struct place *place, uint64_t count)
+/* All count values must lie inside. */
+static int check_place(const struct session *session, const struct place *place, uint64_t width,
+                       uint64_t count)
 {
-    uint64_t width = options->width;
-
     if (!place->bar.exists) {
         return failure(session->name, "BAR %u is unused or the upper half of the one before",
                        place->bar.index);
-    }
-    if (place->offset % width != 0) {
-        return usage_error("offset 0x%" PRIx64 " is not a multiple of the width %" PRIu64,
-                           place->offset, width);
     }
     if (place->offset > place->bar.size || (place->bar.size - place->offset) / width < count) {
         return failure(session->name,
@@ -87,33 +64,25 @@ static int check_place(const struct session *session, const struct options *opti
     return STATUS_OK;
 }
 
-static int open_place(const struct session *session, const struct options *options, char **argv,
-                      uint64_t count, struct place *place)
+static int open_place(const struct session *session, const struct options *options,
+                      const struct arguments *arguments, uint64_t count, struct place *place)
 {
-    uint8_t index = 0;
+    mach_vm_size_t size;
+    uint8_t type;
 
-    *place = (struct place){0};
-    int status = parse_bar(argv[0], &index);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    if (!number_parse(argv[1], UINT64_MAX, &place->offset)) {
-        return usage_error("\"%s\" is no offset: want a number, as in 0x40", argv[1]);
-    }
-    kern_return_t code = bar_get(session, index, &place->bar);
+    *place = (struct place){.offset = arguments->offset};
+    kern_return_t code = bar_get(session, arguments->bar, &place->bar);
     if (code != KERN_SUCCESS) {
-        return session_failure(session, code, "cannot get information on BAR %u", index);
+        return session_failure(session, code, "cannot get information on BAR %u", arguments->bar);
     }
-    status = check_place(session, options, place, count);
+    int status = check_place(session, place, options->width, count);
     if (status != STATUS_OK || (options->given & OPTION_CALL)) {
         return status;
     }
-    mach_vm_size_t size;
-    uint8_t type;
-    code = apple_dext_map_bar(session->connection, index, &place->address, &size, &type);
+    code = apple_dext_map_bar(session->connection, arguments->bar, &place->address, &size, &type);
     if (code != KERN_SUCCESS) {
         return session_failure(session, code, "cannot map BAR %u (%s; --call needs no mapping)",
-                               index, bar_type_text(place->bar.type));
+                               arguments->bar, bar_type_text(place->bar.type));
     }
     return STATUS_OK;
 }
@@ -157,14 +126,13 @@ static void print_values_json(const struct session *session, const struct option
     json_print(object);
 }
 
-static int run_read(const struct session *session, const struct options *options, int argc,
-                    char **argv)
+static int run_read(const struct session *session, const struct options *options,
+                    const struct arguments *arguments)
 {
     uint64_t count = options->count ? options->count : 1;
     struct place place;
 
-    (void)argc;
-    int status = open_place(session, options, argv, count, &place);
+    int status = open_place(session, options, arguments, count, &place);
     if (status != STATUS_OK) {
         return status;
     }
@@ -193,25 +161,20 @@ static int run_read(const struct session *session, const struct options *options
     return status;
 }
 
-static int run_write(const struct session *session, const struct options *options, int argc,
-                     char **argv)
+static int run_write(const struct session *session, const struct options *options,
+                     const struct arguments *arguments)
 {
     struct place place;
-    uint64_t value;
 
-    (void)argc;
-    if (!number_parse(argv[2], UINT64_MAX >> (64 - 8 * options->width), &value)) {
-        return usage_error("\"%s\" is no value of %" PRIu64 " bytes", argv[2], options->width);
-    }
-    int status = open_place(session, options, argv, 1, &place);
+    int status = open_place(session, options, arguments, 1, &place);
     if (status != STATUS_OK) {
         return status;
     }
     if (place.address) {
-        bar_store(place.address + place.offset, options->width, value);
+        bar_store(place.address + place.offset, options->width, arguments->value);
     } else {
         kern_return_t code = apple_dext_mmio_write(session->connection, place.bar.memory_index,
-                                                   place.offset, options->width, value);
+                                                   place.offset, options->width, arguments->value);
         if (code != KERN_SUCCESS) {
             status = session_failure(session, code, "cannot write BAR %u at 0x%" PRIx64,
                                      place.bar.index, place.offset);
@@ -222,12 +185,33 @@ static int run_write(const struct session *session, const struct options *option
 }
 
 static const struct verb verbs[] = {
-    {"info", "bar info ADDR [BAR]", OPTION_HOST | OPTION_JSON, 1, 2, SESSION_LOOK, run_info},
-    {"read", "bar read ADDR BAR OFFSET [--width N] [--count N] [--call]",
-     OPTION_HOST | OPTION_JSON | OPTION_WIDTH | OPTION_COUNT | OPTION_CALL, 3, 3, SESSION_CLAIM,
-     run_read},
-    {"write", "bar write ADDR BAR OFFSET VALUE [--width N] [--call]",
-     OPTION_HOST | OPTION_WIDTH | OPTION_CALL, 4, 4, SESSION_CLAIM, run_write},
+    {
+        .name = "info",
+        .synopsis = "bar info ADDR [BAR]",
+        .arguments = "b",
+        .optional = 1,
+        .accepts = OPTION_HOST | OPTION_JSON,
+        .access = SESSION_LOOK,
+        .run = run_info,
+    },
+    {
+        .name = "read",
+        .synopsis = "bar read ADDR BAR OFFSET [--width N] [--count N] [--call]",
+        .arguments = "bo",
+        .width_max = 8,
+        .accepts = OPTION_HOST | OPTION_JSON | OPTION_WIDTH | OPTION_COUNT | OPTION_CALL,
+        .access = SESSION_CLAIM,
+        .run = run_read,
+    },
+    {
+        .name = "write",
+        .synopsis = "bar write ADDR BAR OFFSET VALUE [--width N] [--call]",
+        .arguments = "bov",
+        .width_max = 8,
+        .accepts = OPTION_HOST | OPTION_WIDTH | OPTION_CALL,
+        .access = SESSION_CLAIM,
+        .run = run_write,
+    },
     {NULL},
 };
 
@@ -254,6 +238,6 @@ const struct command command_bar = {
         "  dextctl bar write 01:00.0 0 0x4 0x12345678 --call\n",
     .accepts = OPTION_HOST | OPTION_JSON | OPTION_WIDTH | OPTION_COUNT | OPTION_CALL,
     .arguments_min = 1,
-    .arguments_max = 5,
+    .arguments_max = 8, /* the verb knows */
     .run = run,
 };

@@ -13,35 +13,12 @@
 #include "session.h"
 #include "verb.h"
 
-static int parse_place(const struct options *options, const char *text, uint64_t *offset)
+static int run_read(const struct session *session, const struct options *options,
+                    const struct arguments *arguments)
 {
-    uint64_t width = options->width;
-    if (width > 4) {
-        return usage_error("config accesses are 1, 2 or 4 bytes wide, not %" PRIu64, width);
-    }
-    if (!number_parse(text, UINT64_MAX, offset)) {
-        return usage_error("\"%s\" is no offset: want a number, as in 0x3c", text);
-    }
-    if (*offset > CONFIG_BYTES - width) {
-        return usage_error("offset %s is outside config space (%d bytes)", text, CONFIG_BYTES);
-    }
-    if (*offset % width != 0) {
-        return usage_error("offset %s is not a multiple of the width %" PRIu64, text, width);
-    }
-    return STATUS_OK;
-}
-
-static int run_read(const struct session *session, const struct options *options, int argc,
-                    char **argv)
-{
-    uint64_t offset;
+    uint64_t offset = arguments->offset;
     uint64_t value;
 
-    (void)argc;
-    int status = parse_place(options, argv[0], &offset);
-    if (status != STATUS_OK) {
-        return status;
-    }
     kern_return_t code =
         apple_dext_config_read(session->connection, offset, options->width, &value);
     if (code != KERN_SUCCESS) {
@@ -60,25 +37,15 @@ static int run_read(const struct session *session, const struct options *options
     return STATUS_OK;
 }
 
-static int run_write(const struct session *session, const struct options *options, int argc,
-                     char **argv)
+static int run_write(const struct session *session, const struct options *options,
+                     const struct arguments *arguments)
 {
-    uint64_t offset;
-    uint64_t value;
-
-    (void)argc;
-    int status = parse_place(options, argv[0], &offset);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    if (!number_parse(argv[1], UINT64_MAX >> (64 - 8 * options->width), &value)) {
-        return usage_error("\"%s\" is no value of %" PRIu64 " bytes", argv[1], options->width);
-    }
-    kern_return_t code =
-        apple_dext_config_write(session->connection, offset, options->width, value);
+    kern_return_t code = apple_dext_config_write(session->connection, arguments->offset,
+                                                 options->width, arguments->value);
     return code == KERN_SUCCESS
                ? STATUS_OK
-               : session_failure(session, code, "cannot write config space at 0x%" PRIx64, offset);
+               : session_failure(session, code, "cannot write config space at 0x%" PRIx64,
+                                 arguments->offset);
 }
 
 /* What lspci -xxxx prints, for lspci -F to read. */
@@ -113,14 +80,13 @@ static void print_dump_json(const AppleDextInstance *instance, const struct conf
     json_print(object);
 }
 
-static int run_dump(const struct session *session, const struct options *options, int argc,
-                    char **argv)
+static int run_dump(const struct session *session, const struct options *options,
+                    const struct arguments *arguments)
 {
     AppleDextInstance instance;
     struct config_image image;
 
-    (void)argc;
-    (void)argv;
+    (void)arguments;
     kern_return_t code = apple_dext_get_identity(session->connection, &instance);
     if (code == KERN_SUCCESS) {
         code = config_image_read(session, &image);
@@ -137,11 +103,34 @@ static int run_dump(const struct session *session, const struct options *options
 }
 
 static const struct verb verbs[] = {
-    {"read", "config read ADDR OFFSET [--width N]", OPTION_HOST | OPTION_JSON | OPTION_WIDTH, 2, 2,
-     SESSION_CLAIM, run_read},
-    {"write", "config write ADDR OFFSET VALUE [--width N]", OPTION_HOST | OPTION_WIDTH, 3, 3,
-     SESSION_CLAIM, run_write},
-    {"dump", "config dump ADDR", OPTION_HOST | OPTION_JSON, 1, 1, SESSION_CLAIM, run_dump},
+    {
+        .name = "read",
+        .synopsis = "config read ADDR OFFSET [--width N]",
+        .arguments = "o",
+        .width_max = 4,
+        .offset_end = CONFIG_BYTES,
+        .accepts = OPTION_HOST | OPTION_JSON | OPTION_WIDTH,
+        .access = SESSION_CLAIM,
+        .run = run_read,
+    },
+    {
+        .name = "write",
+        .synopsis = "config write ADDR OFFSET VALUE [--width N]",
+        .arguments = "ov",
+        .width_max = 4,
+        .offset_end = CONFIG_BYTES,
+        .accepts = OPTION_HOST | OPTION_WIDTH,
+        .access = SESSION_CLAIM,
+        .run = run_write,
+    },
+    {
+        .name = "dump",
+        .synopsis = "config dump ADDR",
+        .arguments = "",
+        .accepts = OPTION_HOST | OPTION_JSON,
+        .access = SESSION_CLAIM,
+        .run = run_dump,
+    },
     {NULL},
 };
 
@@ -168,6 +157,6 @@ const struct command command_config = {
         "  dextctl config dump 01:00.0 | lspci -F - -vv\n",
     .accepts = OPTION_HOST | OPTION_JSON | OPTION_WIDTH,
     .arguments_min = 1,
-    .arguments_max = 4,
+    .arguments_max = 8, /* the verb knows */
     .run = run,
 };

@@ -189,15 +189,14 @@ static void conclude(const struct session *session, const struct options *option
     }
 }
 
-static int run_test(const struct session *session, const struct options *options, int argc,
-                    char **argv)
+static int run_test(const struct session *session, const struct options *options,
+                    const struct arguments *arguments)
 {
     AppleDextInstance instance;
     struct engine engine = {0};
     int status = STATUS_OK;
 
-    (void)argc;
-    (void)argv;
+    (void)arguments;
     kern_return_t code = apple_dext_get_identity(session->connection, &instance);
     if (code != KERN_SUCCESS) {
         return session_failure(session, code, "cannot get its identity");
@@ -219,8 +218,14 @@ static int run_test(const struct session *session, const struct options *options
 }
 
 static const struct verb verbs[] = {
-    {"test", "dma test ADDR [--size BYTES]...", OPTION_HOST | OPTION_JSON | OPTION_SIZE, 1, 1,
-     SESSION_CLAIM, run_test},
+    {
+        .name = "test",
+        .synopsis = "dma test ADDR [--size BYTES]...",
+        .arguments = "",
+        .accepts = OPTION_HOST | OPTION_JSON | OPTION_SIZE,
+        .access = SESSION_CLAIM,
+        .run = run_test,
+    },
     {NULL},
 };
 
@@ -246,6 +251,6 @@ const struct command command_dma = {
         "  dextctl dma test 01:00.0 --device edu,addr=01:00.0 --page-size 16384\n",
     .accepts = OPTION_HOST | OPTION_JSON | OPTION_SIZE,
     .arguments_min = 1,
-    .arguments_max = 2,
+    .arguments_max = 8, /* the verb knows */
     .run = run,
 };

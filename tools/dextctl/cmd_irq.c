@@ -140,14 +140,13 @@ static int open_engine(struct watch *watch, const struct session *session)
     return engine_open(&watch->engine, ops, session);
 }
 
-static int run_watch(const struct session *session, const struct options *options, int argc,
-                     char **argv)
+static int run_watch(const struct session *session, const struct options *options,
+                     const struct arguments *arguments)
 {
     struct watch watch = {.options = options, .wanted = options->count};
     const struct sigaction stop = {.sa_handler = on_signal};
 
-    (void)argc;
-    (void)argv;
+    (void)arguments;
     int status = options->given & OPTION_FIRE ? open_engine(&watch, session) : STATUS_OK;
     if (status == STATUS_OK) {
         status = notice_open(&watch.notice, session);
@@ -182,9 +181,14 @@ static int run_watch(const struct session *session, const struct options *option
 }
 
 static const struct verb verbs[] = {
-    {"watch", "irq watch ADDR [--count N] [--seconds S] [--fire]",
-     OPTION_HOST | OPTION_JSON | OPTION_COUNT | OPTION_SECONDS | OPTION_FIRE, 1, 1, SESSION_CLAIM,
-     run_watch},
+    {
+        .name = "watch",
+        .synopsis = "irq watch ADDR [--count N] [--seconds S] [--fire]",
+        .arguments = "",
+        .accepts = OPTION_HOST | OPTION_JSON | OPTION_COUNT | OPTION_SECONDS | OPTION_FIRE,
+        .access = SESSION_CLAIM,
+        .run = run_watch,
+    },
     {NULL},
 };
 
@@ -210,6 +214,6 @@ const struct command command_irq = {
         "  dextctl irq watch 01:00.0 --seconds 10 --json\n",
     .accepts = OPTION_HOST | OPTION_JSON | OPTION_COUNT | OPTION_SECONDS | OPTION_FIRE,
     .arguments_min = 1,
-    .arguments_max = 2,
+    .arguments_max = 8, /* the verb knows */
     .run = run,
 };

@@ -8,6 +8,7 @@
 
 #include "capability.h"
 #include "dextctl.h"
+#include "embedded.h"
 #include "instance.h"
 #include "output.h"
 #include "session.h"
@@ -59,7 +60,7 @@ static int run(const struct options *options, int argc, char **argv)
     if (options->json) {
         print_json(instances, count);
     } else if (count == 0) {
-        fputs("dextctl: no devices\n", stderr);
+        fprintf(stderr, "dextctl: nothing to list%s\n", embedded_hint);
     } else {
         print_table(instances, count);
     }

@@ -7,6 +7,9 @@
 
 #include "dext-host.h"
 
+const char embedded_hint[] =
+    "; there are no devices: is dextd running at DEXTLINK_SOCKET? --device simulates one here";
+
 static DextHost *host;
 
 bool embedded_start(const char *const *devices, size_t count, uint32_t page_size, bool access_open,

@@ -158,6 +158,7 @@ int options_parse(struct options *options, int *first, int argc, char **argv)
         return usage_error("out of memory");
     }
     fill_getopt(long_options, letters);
+    argv[0] = (char *)"dextctl"; /* how getopt's own messages begin */
     while ((key = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
         const struct option_row *row = row_of(key);
         if (!row) {

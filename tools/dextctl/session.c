@@ -9,7 +9,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "embedded.h"
 #include "output.h"
+
+/* Where there is no device at all, the address is not what is wrong. */
+static const char *hint_without_devices(void)
+{
+    AppleDextInstance *instances = NULL;
+    size_t count = 0;
+
+    if (apple_dext_list(&instances, &count) != KERN_SUCCESS || count > 0) {
+        apple_dext_free_list(instances);
+        return "";
+    }
+    return embedded_hint;
+}
 
 int session_open(struct session *session, const char *address, enum session_access access)
 {
@@ -25,9 +39,11 @@ int session_open(struct session *session, const char *address, enum session_acce
     session->connection = apple_dext_connect_with_root(at->bus, at->device, at->function,
                                                        at->root[0] ? at->root : NULL, &cause);
     if (session->connection == IO_OBJECT_NULL) {
-        int status = failure(address, "%s", cause ? cause : "cannot connect");
+        /* the cause names the address */
+        failure(NULL, "%s%s", cause ? cause : "cannot connect: out of memory",
+                hint_without_devices());
         free(cause);
-        return status;
+        return STATUS_FAILED;
     }
     kern_return_t code = access == SESSION_CLAIM ? apple_dext_claim(session->connection) : 0;
     if (code != KERN_SUCCESS) {

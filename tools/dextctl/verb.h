@@ -9,20 +9,30 @@
 #include "dextctl.h"
 #include "session.h"
 
+/* What follows the address, read and checked before any device is opened. */
+struct arguments {
+    bool has_bar;
+    uint8_t bar;
+    uint64_t offset; /* a multiple of the width */
+    uint64_t value;  /* fits the width */
+};
+
 struct verb {
     const char *name;
-    const char *synopsis; /* the whole line after "dextctl" */
-    unsigned int accepts; /* of what the command accepts */
-    int arguments_min;    /* after the verb: the address is the first */
-    int arguments_max;
+    const char *synopsis;  /* the whole line after "dextctl" */
+    const char *arguments; /* after the address, a letter each: b BAR, o offset, v value */
+    int optional;          /* how many of them, from the end, may be left out */
+    uint64_t width_max;
+    uint64_t offset_end; /* accesses end here at the latest; 0: it depends on the device */
+    unsigned int accepts;
     enum session_access access;
-    /* argv[0] is the first argument after the address. */
-    int (*run)(const struct session *session, const struct options *options, int argc, char **argv);
+    int (*run)(const struct session *session, const struct options *options,
+               const struct arguments *arguments);
 };
 
 /**
- * Find the verb argv[0] names in a table that ends with a NULL name, open the device argv[1] names
- * and run it. Returns an exit status.
+ * Find the verb argv[0] names in a table that ends with a NULL name, read its arguments, open the
+ * device argv[1] names and run it. Returns an exit status.
  */
 int verb_run(const char *command, const struct verb *verbs, const struct options *options, int argc,
              char **argv);

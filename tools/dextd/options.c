@@ -156,6 +156,7 @@ enum options_result options_parse(struct options *options, int argc, char **argv
         fputs("dextd: out of memory\n", stderr);
         return OPTIONS_WRONG;
     }
+    argv[0] = (char *)"dextd"; /* how getopt's own messages begin */
     while ((option = getopt_long(argc, argv, "vh", long_options, NULL)) != -1) {
         enum options_result result = parse_one(options, option, optarg);
         if (result != OPTIONS_RUN) {

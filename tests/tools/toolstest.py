@@ -1,0 +1,149 @@
+"""What the tests of the programs share: running dextctl, a dextd for a while, TAP output.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+
+usage of each test: TEST.py DEXTCTL DEXTD
+"""
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+from dataclasses import dataclass
+from pathlib import Path
+
+DEXTCTL, DEXTD = sys.argv[1], sys.argv[2]
+SECONDS = 60
+EDU = "edu,addr=01:00.0"
+TESTDEV = "testdev,addr=02:00.0"
+
+
+@dataclass
+class Result:
+    """How a program ended."""
+    status: int
+    out: str
+    err: str
+
+
+def environment(socket=None):
+    """The caller's, without what would change colours or point to somebody's dextd."""
+    clean = {k: v for k, v in os.environ.items()
+             if k not in ("DEXTLINK_SOCKET", "DEXTLINK_LOG", "DEXTLINK_TRACE", "NO_COLOR")}
+    clean["DEXTLINK_SOCKET"] = str(socket) if socket else "/nonexistent/dextlink.sock"
+    return clean
+
+
+def run(*arguments, socket=None, program=DEXTCTL, **options):
+    """Run a program to its end."""
+    done = subprocess.run([program, *map(str, arguments)], env=environment(socket),
+                          capture_output=True, text=True, timeout=SECONDS, check=False,
+                          stdin=subprocess.DEVNULL, **options)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+class Dextd:
+    """A dextd that serves until the block ends, or stop() is called."""
+
+    def __init__(self, *devices, options=(), socket=None):
+        self.folder = tempfile.TemporaryDirectory(prefix="dextd-test-")
+        self.socket = Path(socket) if socket else Path(self.folder.name) / "dext.sock"
+        self.arguments = [DEXTD, "--socket", str(self.socket), *options]
+        for device in devices:
+            self.arguments += ["--device", device]
+        self.process = None
+        self.out = self.err = None
+
+    def __enter__(self):
+        reader, writer = os.pipe()
+        self.process = subprocess.Popen([*self.arguments, "--ready-fd", str(writer)],
+                                        pass_fds=[writer], env=environment(), text=True,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE)
+        os.close(writer)
+        ready, _, _ = select.select([reader], [], [], SECONDS)
+        said = os.read(reader, 16) if ready else b""
+        rest = os.read(reader, 16) if said else b"?"
+        os.close(reader)
+        if said != b"\n" or rest != b"":
+            self.process.kill()
+            raise AssertionError(f"dextd: {self.process.communicate()}")
+        return self
+
+    def stop(self, number=signal.SIGTERM):
+        """End it by a signal; returns its exit status."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+            self.out, self.err = self.process.communicate(timeout=SECONDS)
+        return self.process.returncode
+
+    def __exit__(self, *_):
+        self.stop()
+        self.folder.cleanup()
+
+
+class TapResult(unittest.TestResult):
+    """One test point a test, printed when it ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+        self.details = self.comment = ""
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.details = self.comment = ""
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        self.count += 1
+        name = test.id().split(".", 1)[1]
+        print(f"{'not ok' if self.details else 'ok'} {self.count} - {name}{self.comment}")
+        for line in self.details.splitlines():
+            print(f"# {line}")
+        sys.stdout.flush()
+
+    def addSkip(self, test, reason):
+        self.comment = f" # SKIP {reason}"
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self.details += self._exc_info_to_string(err, test)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self.details += self._exc_info_to_string(err, test)
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self.details += f"{subtest}\n{self._exc_info_to_string(err, test)}"
+
+
+class ToolTest(unittest.TestCase):
+    """Assertions about programs."""
+
+    def assert_fails(self, result, status, *pieces):
+        """It ended with status, one line on stderr that has all pieces, and nothing on stdout."""
+        text = f"status {result.status}, stdout {result.out!r}, stderr {result.err!r}"
+        self.assertEqual(result.status, status, text)
+        self.assertEqual(result.out, "", text)
+        self.assertEqual(len(result.err.splitlines()), 1, text)
+        for piece in pieces:
+            self.assertIn(piece, result.err)
+
+    def assert_fine(self, result):
+        """It ended well and said nothing on stderr."""
+        self.assertEqual((result.status, result.err), (0, ""), result.out)
+        return result.out
+
+
+def main():
+    """Run the tests of the calling script; its exit status is the verdict."""
+    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
+    result = TapResult()
+    suite.run(result)
+    print(f"1..{result.count}")
+    sys.exit(0 if result.wasSuccessful() and result.count else 1)
