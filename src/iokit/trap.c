@@ -120,8 +120,8 @@ static char *append_hex(char *at, const char *end, uint64_t value)
 /* Runs in the handler: no stdio, one write. */
 static void diagnose(const struct trap_refusal *refusal, uint64_t offset)
 {
-    char line[512];
-    const char *end = line + sizeof(line) - 1;
+    char line[512] = "";
+    const char *end = &line[sizeof(line) - 1];
     char *at = append(line, end, "dextlink: cannot complete '");
     at = append(at, end, refusal->instruction);
     at = append(at, end, "' at ");

@@ -46,8 +46,9 @@ void trap_target_access(const struct trap_target *target, unsigned width, bool i
 /**
  * Complete the instruction that faulted at info->si_addr, which lies in a region. Changes context
  * on TRAP_COMPLETED only. TRAP_NOT_OURS may change info->si_addr: the instruction's other operand,
- * outside every region, is what faults. Nothing has reached a device unless TRAP_COMPLETED (or
- * another thread unmapped the other operand at that very moment: TRAP_REFUSED).
+ * outside every region, is what faults. Otherwise nothing has reached a device, with two exceptions
+ * in which it was read: a division by what it returned is impossible; another thread unmapped the
+ * destination of a copy at that very moment.
  */
 enum trap_outcome trap_arch_complete(siginfo_t *info, ucontext_t *context,
                                      struct trap_refusal *refusal);

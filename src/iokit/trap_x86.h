@@ -78,6 +78,11 @@ struct x86_result x86_add(uint64_t a, uint64_t b, unsigned carry, unsigned width
 struct x86_result x86_subtract(uint64_t a, uint64_t b, unsigned borrow, unsigned width);
 struct x86_result x86_logic(uint64_t value, unsigned width);
 struct x86_result x86_multiply(uint64_t a, uint64_t b, unsigned width);
+/** The double-width product: *high gets its upper half. */
+struct x86_result x86_multiply_wide(bool is_signed, uint64_t a, uint64_t b, unsigned width,
+                                    uint64_t *high);
+/** Divide *high:*low; they become remainder and quotient. False: by zero, or it does not fit. */
+bool x86_divide(bool is_signed, uint64_t *high, uint64_t *low, uint64_t divisor, unsigned width);
 struct x86_result x86_shift(enum x86_shift kind, uint64_t a, unsigned count, unsigned width);
 uint64_t x86_sign_extend(uint64_t value, unsigned width);
 /** Condition code 0 to 15 (the low bits of Jcc, CMOVcc and SETcc opcodes). */

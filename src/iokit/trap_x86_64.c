@@ -18,7 +18,8 @@
 #define GET_FS_BASE 0x1003
 #define GET_GS_BASE 0x1004
 
-static const char unsupported[] = "this instruction is not supported on device memory";
+static const char unsupported[] =
+    "this instruction is not supported on device memory (load the value into a variable first)";
 static const char misaligned[] = "the access is not naturally aligned";
 
 static bool decode(struct x86_fault *fault, uintptr_t at)
@@ -180,8 +181,6 @@ static bool shape_fits(struct x86_fault *fault, const struct x86_op *op)
     for (unsigned i = 0; fits && op->shape != X86_STRING && i < visible; i++) {
         fits = explicit_operand_fits(fault, op, i);
     }
-    /* One-operand IMUL writes RDX:RAX. */
-    fits = fits && (instruction->mnemonic != ZYDIS_MNEMONIC_IMUL || visible >= 2);
     return fits;
 }
 

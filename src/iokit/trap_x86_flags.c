@@ -7,6 +7,9 @@
 #include "base/checked.h"
 #include "iokit/trap_x86.h"
 
+__extension__ typedef __int128 wide;
+__extension__ typedef unsigned __int128 unsigned_wide;
+
 static bool top_bit(uint64_t value, unsigned width)
 {
     return value >> (8 * width - 1) & 1;
@@ -58,11 +61,49 @@ struct x86_result x86_logic(uint64_t value, unsigned width)
 /* Signed. SF, ZF, AF and PF are undefined and stay as they were. */
 struct x86_result x86_multiply(uint64_t a, uint64_t b, unsigned width)
 {
-    __extension__ typedef __int128 wide;
     wide product = (wide)(int64_t)x86_sign_extend(a, width) * (int64_t)x86_sign_extend(b, width);
     uint64_t value = (uint64_t)product & ones_of_width(width);
     bool overflows = (wide)(int64_t)x86_sign_extend(value, width) != product;
     return (struct x86_result){value, overflows ? X86_CF | X86_OF : 0, X86_CF | X86_OF};
+}
+
+struct x86_result x86_multiply_wide(bool is_signed, uint64_t a, uint64_t b, unsigned width,
+                                    uint64_t *high)
+{
+    unsigned_wide product = (unsigned_wide)a * b;
+    if (is_signed) {
+        product = (unsigned_wide)((wide)(int64_t)x86_sign_extend(a, width) *
+                                  (int64_t)x86_sign_extend(b, width));
+    }
+    uint64_t value = (uint64_t)product & ones_of_width(width);
+    *high = (uint64_t)(product >> 8 * width) & ones_of_width(width);
+    uint64_t insignificant = is_signed && top_bit(value, width) ? ones_of_width(width) : 0;
+    uint32_t flags = *high == insignificant ? 0 : X86_CF | X86_OF;
+    return (struct x86_result){value, flags, X86_CF | X86_OF};
+}
+
+bool x86_divide(bool is_signed, uint64_t *high, uint64_t *low, uint64_t divisor, unsigned width)
+{
+    uint64_t mask = ones_of_width(width);
+    unsigned_wide dividend = (unsigned_wide)*high << 8 * width | *low;
+    bool is_negative = is_signed && top_bit(*high, width);
+    bool inverts = is_signed && is_negative != top_bit(divisor, width);
+    if (is_negative) {
+        unsigned_wide whole = (unsigned_wide)mask << 8 * width | mask;
+        dividend = (0 - dividend) & whole;
+    }
+    if (is_signed && top_bit(divisor, width)) {
+        divisor = (0 - divisor) & mask;
+    }
+    uint64_t limit = is_signed ? (mask >> 1) + inverts : mask;
+    if (divisor == 0 || dividend / divisor > limit) {
+        return false;
+    }
+    uint64_t quotient = (uint64_t)(dividend / divisor);
+    uint64_t remainder = (uint64_t)(dividend % divisor);
+    *low = (inverts ? 0 - quotient : quotient) & mask;
+    *high = (is_negative ? 0 - remainder : remainder) & mask;
+    return true;
 }
 
 static struct x86_result rotate(bool is_left, uint64_t a, unsigned count, unsigned width)

@@ -209,9 +209,63 @@ static void run_compare_exchange(struct x86_fault *fault, const struct x86_op *o
     x86_flags_apply(fault->context, x86_subtract(expected, in_memory, 0, width));
 }
 
-/* IMUL r, m and IMUL r, m, imm. */
+/* The upper half of what the accumulator holds the lower half of: DX, EDX, RDX, and AH for AL. */
+static ZydisRegister accumulator_high(unsigned width)
+{
+    return width == 1   ? ZYDIS_REGISTER_AH
+           : width == 2 ? ZYDIS_REGISTER_DX
+           : width == 4 ? ZYDIS_REGISTER_EDX
+                        : ZYDIS_REGISTER_RDX;
+}
+
+enum { UNSIGNED, SIGNED };
+
+static void run_multiply_wide(struct x86_fault *fault, const struct x86_op *op)
+{
+    unsigned width = operand_width(fault, 0);
+    uint64_t a = x86_register_read(fault->context, accumulator(width));
+    uint64_t high;
+    struct x86_result result =
+        x86_multiply_wide(op->variant == SIGNED, a, operand_read(fault, 0), width, &high);
+    x86_register_write(fault->context, accumulator(width), result.value);
+    x86_register_write(fault->context, accumulator_high(width), high);
+    x86_flags_apply(fault->context, result);
+}
+
+static void run_divide(struct x86_fault *fault, const struct x86_op *op)
+{
+    unsigned width = operand_width(fault, 0);
+    uint64_t low = x86_register_read(fault->context, accumulator(width));
+    uint64_t high = x86_register_read(fault->context, accumulator_high(width));
+    if (!x86_divide(op->variant == SIGNED, &high, &low, operand_read(fault, 0), width)) {
+        fault->refusal = "the value read makes the division overflow or divides by zero";
+        return;
+    }
+    x86_register_write(fault->context, accumulator(width), low);
+    x86_register_write(fault->context, accumulator_high(width), high);
+}
+
+enum { SCAN_UP, SCAN_DOWN };
+
+/* Nothing found: ZF, and the destination stays as it was. The other flags are undefined. */
+static void run_scan(struct x86_fault *fault, const struct x86_op *op)
+{
+    uint64_t value = operand_read(fault, 1);
+    if (value != 0) {
+        operand_write(fault, 0,
+                      (uint64_t)(op->variant == SCAN_UP ? __builtin_ctzll(value)
+                                                        : 63 - __builtin_clzll(value)));
+    }
+    x86_flags_apply(fault->context, (struct x86_result){0, value == 0 ? X86_ZF : 0, X86_ZF});
+}
+
+/* IMUL r, m and IMUL r, m, imm; with one operand it multiplies the accumulator. */
 static void run_multiply(struct x86_fault *fault, const struct x86_op *op)
 {
+    if (fault->instruction.operand_count_visible == 1) {
+        run_multiply_wide(fault, op);
+        return;
+    }
     uint64_t in_memory = operand_read(fault, 1);
     unsigned other = fault->instruction.operand_count_visible == 3 ? 2 : 0;
     struct x86_result result =
@@ -327,7 +381,12 @@ static const struct x86_op ops[] = {
     OP(XCHG, X86_GENERAL, run_exchange, 0),
     OP(XADD, X86_GENERAL, run_exchange_add, 0),
     OP(CMPXCHG, X86_GENERAL, run_compare_exchange, 0),
-    OP(IMUL, X86_GENERAL, run_multiply, 0),
+    OP(IMUL, X86_GENERAL, run_multiply, SIGNED),
+    OP(MUL, X86_GENERAL, run_multiply_wide, UNSIGNED),
+    OP(DIV, X86_GENERAL, run_divide, UNSIGNED),
+    OP(IDIV, X86_GENERAL, run_divide, SIGNED),
+    OP(BSF, X86_GENERAL, run_scan, SCAN_UP),
+    OP(BSR, X86_GENERAL, run_scan, SCAN_DOWN),
     CONDITIONAL(B),
     CONDITIONAL(BE),
     CONDITIONAL(L),

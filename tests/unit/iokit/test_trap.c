@@ -24,7 +24,6 @@
 #include "trap_machine.h"
 
 #define ROUNDS         60
-#define STATUS_FLAGS   (CF | PF | AF | ZF | SF | OF)
 #define DEVICE_ADDRESS ((void *)0x20000000) /* below 4 GiB, for 32-bit and absolute addresses */
 #define FIXED_OFFSET   8                    /* the absolute addresses of some forms */
 
@@ -40,6 +39,7 @@
 
 BASE_FORMS(XMM_FUNCTION)
 MOVBE_FORMS(XMM_FUNCTION)
+DIVISION_FORMS(XMM_FUNCTION)
 VEX_FORMS(YMM_FUNCTION, ymm)
 VEX_FORMS(ZMM_FUNCTION, zmm)
 /* Addresses that only the assembler can make. */
@@ -57,6 +57,7 @@ struct form {
     {#name, form_##name, width, accesses, undefined},
 static const struct form base_forms[] = {BASE_FORMS(ROW)};
 static const struct form movbe_forms[] = {MOVBE_FORMS(ROW)};
+static const struct form division_forms[] = {DIVISION_FORMS(ROW)};
 static const struct form ymm_forms[] = {VEX_FORMS(ROW, ymm)};
 static const struct form zmm_forms[] = {VEX_FORMS(ROW, zmm)};
 
@@ -70,6 +71,17 @@ static void randomize(struct machine *machine, uint64_t in_memory)
         machine->rax = in_memory; /* let CMPXCHG succeed at times */
     }
     machine->flags = (machine->flags & STATUS_FLAGS) | 0x202;
+}
+
+/* A divisor that is not zero, and in r9 a smaller number, so that the quotient fits. */
+static void prepare_division(uint64_t *divisor, struct machine *machine)
+{
+    *divisor |= 0x0101010101010101;
+    if (*divisor > UINT64_MAX - 16) {
+        *divisor = 0xfd7fffff80ff7f01;
+    }
+    int64_t size = (int64_t)*divisor;
+    machine->r9 %= (uint64_t)(size < 0 ? -size : size) / 2;
 }
 
 static void check_log(const struct form *form, const struct device *device, uint64_t offset)
@@ -110,6 +122,9 @@ static void compare_form(const struct form *form, struct device *device, uint8_t
             *(uint64_t *)(reference + i) = i == offset ? random_value() : i * 0x0101010101010101;
         }
         randomize(&want, *(uint64_t *)(reference + offset));
+        if (strstr(form->name, "div")) {
+            prepare_division((uint64_t *)(reference + offset), &want);
+        }
         got = want;
         memcpy(device->memory, reference, DEVICE_BYTES);
         device->count = 0;
@@ -145,6 +160,11 @@ static void compare_forms(const struct form *forms, size_t count)
 static void integer_and_scalar_forms(void **state)
 {
     COMPARE(base_forms);
+}
+
+static void divisions(void **state)
+{
+    COMPARE(division_forms);
 }
 
 static void swapping_moves(void **state)
@@ -211,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(integer_and_scalar_forms),
+        cmocka_unit_test(divisions),
         cmocka_unit_test(swapping_moves),
         cmocka_unit_test(vex_moves_clear_32_byte_registers),
         cmocka_unit_test(vex_moves_clear_64_byte_registers),

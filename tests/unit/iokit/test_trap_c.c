@@ -71,6 +71,7 @@ COMPARE_EXCHANGE(uint64_t)
         SAME(type, "r", out = (*p & 0x10) != 0);                                                   \
         SAME(type, "r", out = (uint64_t)(x + *p));                                                 \
         SAME(type, "r", out = (uint64_t)(type)(x * (uint64_t)*p));                                 \
+        SAME(type, "r", out = (uint64_t)(x / (*p | 1)));                                           \
         SAME(type, "w", *p = x);                                                                   \
         SAME(type, "w", *p = (type)0xfedcba9876543210);                                            \
         SAME(type, "w", *p = out == 5);                                                            \
@@ -146,10 +147,14 @@ static void floating_point(void **state)
     volatile double *wide = (volatile double *)(void *)(device.page + 0x40);
     volatile float *narrow = (volatile float *)(void *)(device.page + 0x40);
     *wide = 2.5;
-    assert_true(*wide == 2.5);
+    double wide_value = *wide;
+    __asm__("" : "+x"(wide_value)); /* not folded into the comparison, which would be refused */
+    assert_true(wide_value == 2.5);
     expect_accesses("double", 8, "wr");
     *narrow = -1.25f;
-    assert_true(*narrow == -1.25f);
+    float narrow_value = *narrow;
+    __asm__("" : "+x"(narrow_value));
+    assert_true(narrow_value == -1.25f);
     expect_accesses("float", 4, "wr");
     device_close(&device);
 }

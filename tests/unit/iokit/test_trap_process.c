@@ -96,8 +96,8 @@ REFUSED(call, "sub $128, %%rsp\n call *16(%%rdi)\n add $128, %%rsp")
 REFUSED(x87, "flds 16(%%rdi)\n fstp %%st(0)")
 REFUSED(bit_in_register, "mov $1, %%eax\n btl %%eax, 16(%%rdi)")
 REFUSED(add_scalar, "addsd 16(%%rdi), %%xmm0")
-REFUSED(multiply_wide, "mull 16(%%rdi)")
-REFUSED(imul_wide, "imull 16(%%rdi)")
+REFUSED(convert, "cvtsi2sdl 16(%%rdi), %%xmm0")
+REFUSED(pop, "sub $128, %%rsp\n popq 16(%%rdi)\n add $120, %%rsp")
 REFUSED(rotate_carry, "rcll $1, 16(%%rdi)")
 REFUSED(mmx, "movq 16(%%rdi), %%mm0\n emms")
 REFUSED(segment, "movw 16(%%rdi), %%gs")
@@ -124,8 +124,8 @@ static const struct refused {
     {"'fld ", "not supported", "(offset 0x10)", run_x87},
     {"'bt ", "not supported", "(offset 0x10)", run_bit_in_register},
     {"'addsd ", "not supported", "(offset 0x10)", run_add_scalar},
-    {"'mul ", "not supported", "(offset 0x10)", run_multiply_wide},
-    {"'imul ", "not supported", "(offset 0x10)", run_imul_wide},
+    {"'cvtsi2sd ", "not supported", "(offset 0x10)", run_convert},
+    {"'pop ", "not supported", "(offset 0x10)", run_pop},
     {"'rcl ", "not supported", "(offset 0x10)", run_rotate_carry},
     {"'movq mm0", "not supported", "(offset 0x10)", run_mmx},
     {"'mov gs", "not supported", "(offset 0x10)", run_segment},
@@ -170,6 +170,19 @@ static void do_short_region(const void *argument)
     trap_region_add(page, 20, device_access, device, &device->region);
     *(volatile uint32_t *)(void *)(page + 16) = 1;
     (void)*(volatile uint64_t *)(void *)(page + 16);
+}
+
+static void do_divide_by_zero(const void *argument)
+{
+    void *page = open_between_pages();
+    __asm__ volatile("xor %%edx, %%edx\n divl 16(%%rdi)" : : "D"(page), "a"(1) : "rdx", "cc");
+}
+
+static void impossible_divisions_are_diagnosed(void **state)
+{
+    assert_died_of_fault("divide", run_child(do_divide_by_zero, NULL));
+    assert_said("divide", "divides by zero");
+    assert_int_equal(device->count, 1);
 }
 
 static void regions_may_end_within_a_page(void **state)
@@ -621,6 +634,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(odd_accesses_end_with_a_diagnosis),
+        cmocka_unit_test(impossible_divisions_are_diagnosed),
         cmocka_unit_test(regions_may_end_within_a_page),
         cmocka_unit_test(block_copies_are_right_or_refused),
         cmocka_unit_test(access_function_that_recurses_ends),

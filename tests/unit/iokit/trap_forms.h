@@ -8,12 +8,13 @@
 #ifndef TESTS_TRAP_FORMS_H
 #define TESTS_TRAP_FORMS_H
 
-#define CF 0x001
-#define PF 0x004
-#define AF 0x010
-#define ZF 0x040
-#define SF 0x080
-#define OF 0x800
+#define CF           0x001
+#define PF           0x004
+#define AF           0x010
+#define ZF           0x040
+#define SF           0x080
+#define OF           0x800
+#define STATUS_FLAGS (CF | PF | AF | ZF | SF | OF)
 
 #define MOVE_FORMS(X)                                                                              \
     X(load_al, 1, "r", 0, "movb (%rdi), %al")                                                      \
@@ -164,6 +165,35 @@
     X(imul_li, 4, "r", SF | ZF | AF | PF, "imull $0x12345, (%rdi), %eax")                          \
     X(imul_qi, 8, "r", SF | ZF | AF | PF, "imulq $-3, (%rdi), %r9")
 
+#define WIDE_FORMS(X)                                                                              \
+    X(mul_b, 1, "r", SF | ZF | AF | PF, "mulb (%rdi)")                                             \
+    X(mul_w, 2, "r", SF | ZF | AF | PF, "mulw (%rdi)")                                             \
+    X(mul_l, 4, "r", SF | ZF | AF | PF, "mull (%rdi)")                                             \
+    X(mul_q, 8, "r", SF | ZF | AF | PF, "mulq (%rdi)")                                             \
+    X(imul1_b, 1, "r", SF | ZF | AF | PF, "imulb (%rdi)")                                          \
+    X(imul1_w, 2, "r", SF | ZF | AF | PF, "imulw (%rdi)")                                          \
+    X(imul1_l, 4, "r", SF | ZF | AF | PF, "imull (%rdi)")                                          \
+    X(imul1_q, 8, "r", SF | ZF | AF | PF, "imulq (%rdi)")                                          \
+    X(bsf_l, 4, "r", CF | OF | SF | AF | PF, "bsfl (%rdi), %r8d\n cmovzl %eax, %r8d")              \
+    X(bsf_w, 2, "r", CF | OF | SF | AF | PF, "bsfw (%rdi), %ax")                                   \
+    X(bsr_q, 8, "r", CF | OF | SF | AF | PF, "bsrq (%rdi), %rax")                                  \
+    X(bsr_l, 4, "r", CF | OF | SF | AF | PF, "bsrl (%rdi), %ebx\n cmovzl %eax, %ebx")
+
+/* Run with divisors (and upper halves in r9) that give a quotient that fits. */
+#define DIVISION_FORMS(X)                                                                          \
+    X(div_b, 1, "r", STATUS_FLAGS, "movzbl %al, %eax\n divb (%rdi)")                               \
+    X(div_w, 2, "r", STATUS_FLAGS, "xor %edx, %edx\n divw (%rdi)")                                 \
+    X(div_l, 4, "r", STATUS_FLAGS, "xor %edx, %edx\n divl (%rdi)")                                 \
+    X(div_q, 8, "r", STATUS_FLAGS, "xor %edx, %edx\n divq (%rdi)")                                 \
+    X(div_q_high, 8, "r", STATUS_FLAGS, "mov %r9, %rdx\n divq (%rdi)")                             \
+    X(idiv_q_high, 8, "r", STATUS_FLAGS,                                                           \
+      "mov %r9, %rdx\n sar $1, %rdx\n bt $0, %rbx\n sbb %rcx, %rcx\n xor %rcx, %rdx\n idivq "      \
+      "(%rdi)")                                                                                    \
+    X(idiv_b, 1, "r", STATUS_FLAGS, "sar %al\n cbtw\n idivb (%rdi)")                               \
+    X(idiv_w, 2, "r", STATUS_FLAGS, "sar %ax\n cwtd\n idivw (%rdi)")                               \
+    X(idiv_l, 4, "r", STATUS_FLAGS, "sar %eax\n cltd\n idivl (%rdi)")                              \
+    X(idiv_q, 8, "r", STATUS_FLAGS, "sar %rax\n cqto\n idivq (%rdi)")
+
 #define SSE_FORMS(X)                                                                               \
     X(movd_load, 4, "r", 0, "movd (%rdi), %xmm0")                                                  \
     X(movq_load, 8, "r", 0, "movq (%rdi), %xmm1")                                                  \
@@ -209,6 +239,7 @@
     SHIFT_FORMS(X, rol, 0)                                                                         \
     SHIFT_FORMS(X, ror, 0)                                                                         \
     OTHER_FORMS(X)                                                                                 \
+    WIDE_FORMS(X)                                                                                  \
     SSE_FORMS(X)
 
 #define MOVBE_FORMS(X)                                                                             \
