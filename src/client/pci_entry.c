@@ -188,7 +188,7 @@ static void prepend_step(const struct pci_address *address, int bus_below_parent
         snprintf(step, sizeof(step), "/%02x:%02x.%x%s", address->bus, address->device,
                  address->function, place);
     }
-    memcpy(place, step, sizeof(step));
+    memcpy(place, step, strlen(step) + 1);
 }
 
 /* Climb from the function's nub to the root port; fills root and name. */
@@ -224,7 +224,7 @@ static void describe_place(io_registry_entry_t nub, const struct pci_address *nu
     IOObjectRelease(entry);
     size_t root_bytes = strlen(out->root);
     memcpy(out->name, out->root, root_bytes);
-    memcpy(out->name + root_bytes, place, sizeof(place));
+    memcpy(out->name + root_bytes, place, strlen(place) + 1);
 }
 
 void client_pci_describe(io_service_t service, AppleDextInstance *out)
