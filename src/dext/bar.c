@@ -13,7 +13,8 @@ IOReturn dext_bar_info(struct dext *dext, uint64_t bar, struct pci_bar_info *inf
     if (bar >= DEXT_BAR_COUNT) {
         return dext_refuse(kIOReturnBadArgument, "BAR %llu", (unsigned long long)bar);
     }
-    return status_from_errno(provider_bar_info(dext->provider, bar, info));
+    return dext_refuse(status_from_errno(provider_bar_info(dext->provider, bar, info)), "BAR %llu",
+                       (unsigned long long)bar);
 }
 
 IOReturn dext_bar_get_info(struct dext_client *client, struct dext_arguments *arguments)
@@ -40,6 +41,15 @@ IOReturn dext_bar_check_access(const struct pci_bar_info *info, uint64_t offset,
     return kIOReturnSuccess;
 }
 
+static IOReturn bar_status(int error, const char *what, unsigned bar, uint64_t offset)
+{
+    if (dext_error_is_silent(error)) {
+        return kIOReturnSuccess;
+    }
+    return dext_refuse(status_from_errno(error), "%s of BAR %u at 0x%llx", what, bar,
+                       (unsigned long long)offset);
+}
+
 IOReturn dext_bar_read(struct dext *dext, unsigned bar, uint64_t offset, uint64_t width,
                        uint64_t *value)
 {
@@ -47,7 +57,7 @@ IOReturn dext_bar_read(struct dext *dext, unsigned bar, uint64_t offset, uint64_
     if (error < 0) {
         *value = ones_of_width(width);
     }
-    return dext_error_is_silent(error) ? kIOReturnSuccess : status_from_errno(error);
+    return bar_status(error, "read", bar, offset);
 }
 
 IOReturn dext_bar_write(struct dext *dext, unsigned bar, uint64_t offset, uint64_t width,
@@ -55,7 +65,7 @@ IOReturn dext_bar_write(struct dext *dext, unsigned bar, uint64_t offset, uint64
 {
     int error =
         provider_memory_write(dext->provider, bar, offset, width, value & ones_of_width(width));
-    return dext_error_is_silent(error) ? kIOReturnSuccess : status_from_errno(error);
+    return bar_status(error, "write", bar, offset);
 }
 
 /* Memory index to BAR, and the checks of the access. */

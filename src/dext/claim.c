@@ -26,7 +26,7 @@ static IOReturn claim_open_provider(struct dext *dext)
         return dext_refuse(kIOReturnNotOpen, "another driver holds the device");
     }
     if (error < 0) {
-        return status_from_errno(error);
+        return dext_refuse(status_from_errno(error), "opening the device");
     }
     uint32_t command = 0;
     error = provider_config_read(dext->provider, DEXT_COMMAND_OFFSET, 2, &command);
@@ -37,7 +37,7 @@ static IOReturn claim_open_provider(struct dext *dext)
     if (error < 0) {
         provider_close(dext->provider);
     }
-    return status_from_errno(error);
+    return dext_refuse(status_from_errno(error), "enabling memory space and bus mastering");
 }
 
 IOReturn dext_claim_take(struct dext_client *client, struct dext_arguments *arguments)

@@ -80,7 +80,8 @@ IOReturn dext_config_read(struct dext_client *client, struct dext_arguments *arg
     uint32_t value = 0;
     int error = provider_config_read(client->dext->provider, offset, width, &value);
     if (error < 0 && !dext_error_is_silent(error)) {
-        return status_from_errno(error);
+        return dext_refuse(status_from_errno(error), "config read at 0x%llx",
+                           (unsigned long long)offset);
     }
     arguments->scalar_out[0] = error < 0 ? ones_of_width(width) : value;
     return kIOReturnSuccess;
@@ -96,5 +97,9 @@ IOReturn dext_config_write(struct dext_client *client, struct dext_arguments *ar
     }
     uint32_t value = (uint32_t)(arguments->scalar_in[2] & ones_of_width(width));
     int error = provider_config_write(client->dext->provider, offset, width, value);
-    return dext_error_is_silent(error) ? kIOReturnSuccess : status_from_errno(error);
+    if (dext_error_is_silent(error)) {
+        return kIOReturnSuccess;
+    }
+    return dext_refuse(status_from_errno(error), "config write at 0x%llx",
+                       (unsigned long long)offset);
 }

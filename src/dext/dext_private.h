@@ -102,7 +102,8 @@ struct dext {
  * look) dext.lock held. Outputs count only with kIOReturnSuccess. */
 typedef IOReturn (*dext_method_fn)(struct dext_client *client, struct dext_arguments *arguments);
 
-/* Log a refusal where it is detected, and hand the code on. */
+/* Log a refusal, one line, and hand the code on. The layers below answer without a word: this is
+ * the hop that tells. kIOReturnSuccess passes silently. */
 IOReturn dext_refuse(IOReturn code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /** Whether the device has gone, whoever noticed first. Any thread. */

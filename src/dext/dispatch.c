@@ -67,7 +67,7 @@ static const struct dext_method dext_methods[] = {
 
 IOReturn dext_refuse(IOReturn code, const char *format, ...)
 {
-    if (!log_is_enabled(LOG_LEVEL_WARNING)) {
+    if (code == kIOReturnSuccess || !log_is_enabled(LOG_LEVEL_WARNING)) {
         return code;
     }
     char text[256];

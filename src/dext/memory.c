@@ -71,7 +71,8 @@ static IOReturn memory_of_bar(struct dext_client *client, uint64_t type, struct 
     memset(&memory, 0, sizeof(memory));
     int error = provider_bar_memory(client->dext->provider, type - DEXT_MEMORY_BAR(0), &memory);
     if (error < 0) {
-        return status_from_errno(error);
+        return dext_refuse(status_from_errno(error), "mapping of BAR %llu",
+                           (unsigned long long)(type - DEXT_MEMORY_BAR(0)));
     }
     out->bytes = memory.bytes;
     out->range_count = memory.range_count;

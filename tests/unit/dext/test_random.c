@@ -9,9 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+
 #define STEPS 60000
 
 static uint64_t seed;
+
+/* Lines of the dext's log since the last look. */
+static unsigned lines;
+
+static void count_line(void *opaque, enum log_level level, const char *hop, const char *line)
+{
+    (void)opaque;
+    assert_int_equal(level, LOG_LEVEL_WARNING);
+    assert_string_equal(hop, "dext");
+    assert_true(line[0] != '\0');
+    lines++;
+}
 
 static uint64_t random_word(void)
 {
@@ -92,6 +106,14 @@ static bool code_is_known(IOReturn status)
     return false;
 }
 
+/* A known code, and one line for a refusal, none for success. */
+static void check_answer(IOReturn status)
+{
+    assert_true(code_is_known(status));
+    assert_int_equal(lines, status != kIOReturnSuccess);
+    lines = 0;
+}
+
 /* Arguments in blocks of their exact size, so that a sanitizer sees a word too many. */
 static void random_call(struct dext_client *client)
 {
@@ -113,7 +135,7 @@ static void random_call(struct dext_client *client)
         .completion_token = random_word(),
     };
     IOReturn status = dext_client_external_method(client, random_selector(), &arguments);
-    assert_true(code_is_known(status));
+    check_answer(status);
     assert_true(arguments.scalar_out_count <= out_count);
     assert_u64(out[out_count], UINT64_C(0xdeadbeefcafe));
     free(in);
@@ -125,10 +147,10 @@ static void random_memory(struct dext_client *client)
     struct dext_memory memory;
     uint64_t value = random_word();
     uint64_t type = random_below(4) ? random_below(9) : random_scalar();
-    assert_true(code_is_known(dext_client_memory_for_type(client, type, &memory)));
+    check_answer(dext_client_memory_for_type(client, type, &memory));
     assert_true(memory.range_count <= PCI_MAX_RANGES);
-    assert_true(code_is_known(dext_client_memory_access(client, type, random_scalar(),
-                                                        random_scalar(), random_below(2), &value)));
+    check_answer(dext_client_memory_access(client, type, random_scalar(), random_scalar(),
+                                           random_below(2), &value));
 }
 
 static void random_step(struct fixture *f)
@@ -156,6 +178,8 @@ static void random_step(struct fixture *f)
 static void run(const struct dext_options *options, const struct dart_options *dart)
 {
     struct fixture f;
+    lines = 0;
+    log_set_sink(count_line, NULL, LOG_LEVEL_WARNING);
     fixture_set_up(&f, options, dart);
     for (unsigned i = 0; i < STEPS; i++) {
         random_step(&f);
@@ -175,6 +199,7 @@ static void run(const struct dext_options *options, const struct dart_options *d
         random_memory(f.clients[random_below(4)]);
     }
     fixture_tear_down(&f);
+    log_set_sink(NULL, NULL, LOG_LEVEL_ERROR);
 }
 
 static void strict_and_chosen_addresses(void **state)
