@@ -1,0 +1,117 @@
+/*
+ * Links over sockets, and the host inside this process.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "wire/link.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "wire/protocol.h"
+
+struct socket_link {
+    struct wire_link link;
+    int fd;
+    pthread_mutex_t lock; /* one request and its reply at a time; guards the two below */
+    uint64_t sequence;
+    int error; /* first failure: the stream is out of step from there on */
+};
+
+static int socket_link_exchange(struct socket_link *self, struct wire_message *request,
+                                struct wire_message *reply)
+{
+    request->header.sequence = ++self->sequence;
+    int error = wire_send(self->fd, request);
+    if (error == -EPIPE || error == -ECONNRESET) {
+        return -ECONNRESET;
+    }
+    if (!error) {
+        error = wire_receive(self->fd, reply);
+    }
+    if (!error && (reply->header.sequence != request->header.sequence ||
+                   reply->header.type != request->header.type)) {
+        error = -EBADMSG;
+    }
+    return error;
+}
+
+static int socket_link_call(struct wire_link *link, struct wire_message *request,
+                            struct wire_message *reply)
+{
+    struct socket_link *self = (struct socket_link *)link;
+    if (request->is_bad) {
+        return -ENOMEM; /* never sent: the stream stays usable */
+    }
+    pthread_mutex_lock(&self->lock);
+    int error = self->error ? -ENOTCONN : socket_link_exchange(self, request, reply);
+    if (error && !self->error) {
+        self->error = error;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return error;
+}
+
+static struct wire_link *socket_link_accept(struct wire_link *control, struct wire_message *reply,
+                                            uint64_t connection_id)
+{
+    (void)control;
+    (void)connection_id;
+    int fd = wire_take_fd(reply, 0);
+    return fd < 0 ? NULL : wire_link_from_socket(fd);
+}
+
+static void socket_link_close(struct wire_link *link)
+{
+    struct socket_link *self = (struct socket_link *)link;
+    close(self->fd);
+    pthread_mutex_destroy(&self->lock);
+    free(self);
+}
+
+static const struct wire_link_ops socket_link_ops = {
+    .call = socket_link_call,
+    .accept = socket_link_accept,
+    .close = socket_link_close,
+};
+
+struct wire_link *wire_link_from_socket(int fd)
+{
+    struct socket_link *self = calloc(1, sizeof(*self));
+    if (!self) {
+        close(fd);
+        return NULL;
+    }
+    self->link.ops = &socket_link_ops;
+    self->fd = fd;
+    pthread_mutex_init(&self->lock, NULL);
+    return &self->link;
+}
+
+static pthread_mutex_t local_lock = PTHREAD_MUTEX_INITIALIZER;
+static const struct wire_local_host *local_host; /* under local_lock */
+
+int wire_local_set(const struct wire_local_host *host)
+{
+    pthread_mutex_lock(&local_lock);
+    int error = host && local_host ? -EBUSY : 0;
+    if (!error) {
+        local_host = host;
+    }
+    pthread_mutex_unlock(&local_lock);
+    return error;
+}
+
+struct wire_link *wire_local_connect(wire_event_fn on_event, wire_gone_fn on_gone, void *context,
+                                     uint32_t *page_size)
+{
+    struct wire_link *link = NULL;
+    pthread_mutex_lock(&local_lock);
+    if (local_host) {
+        link = local_host->connect(local_host->host, on_event, on_gone, context, page_size);
+    }
+    pthread_mutex_unlock(&local_lock);
+    return link;
+}
