@@ -1,0 +1,142 @@
+/*
+ * Client memory through process_vm_readv and process_vm_writev.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#define _GNU_SOURCE
+#include "host/client_memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/log.h"
+#include "dart/dart.h"
+
+struct client_memory {
+    struct dma_memory memory;
+    struct client_process *process;
+    uint64_t address;
+};
+
+struct client_process *client_process_create(pid_t pid)
+{
+    struct client_process *process = calloc(1, sizeof(*process));
+    if (process) {
+        process->references = 1;
+        process->pid = pid;
+    }
+    return process;
+}
+
+struct client_process *client_process_get(struct client_process *process)
+{
+    atomic_fetch_add(&process->references, 1);
+    return process;
+}
+
+void client_process_put(struct client_process *process)
+{
+    if (process && atomic_fetch_sub(&process->references, 1) == 1) {
+        free(process);
+    }
+}
+
+static int client_memory_copy(struct client_memory *self, uint64_t offset, void *buffer,
+                              size_t length, bool is_write)
+{
+    struct iovec local = {.iov_base = buffer, .iov_len = length};
+    struct iovec remote = {.iov_base = (void *)(uintptr_t)(self->address + offset),
+                           .iov_len = length};
+    if (atomic_load(&self->process->is_gone)) {
+        return -EFAULT;
+    }
+    ssize_t copied = is_write ? process_vm_writev(self->process->pid, &local, 1, &remote, 1, 0)
+                              : process_vm_readv(self->process->pid, &local, 1, &remote, 1, 0);
+    return copied == (ssize_t)length ? 0 : -EFAULT;
+}
+
+static int client_memory_read(struct dma_memory *memory, uint64_t offset, void *buffer,
+                              size_t length)
+{
+    return client_memory_copy((struct client_memory *)memory, offset, buffer, length, false);
+}
+
+static int client_memory_write(struct dma_memory *memory, uint64_t offset, const void *buffer,
+                               size_t length)
+{
+    /* The copy call takes its source as a plain pointer and only reads it. */
+    return client_memory_copy((struct client_memory *)memory, offset, (void *)(uintptr_t)buffer,
+                              length, true);
+}
+
+static void client_memory_release(struct dma_memory *memory)
+{
+    struct client_memory *self = (struct client_memory *)memory;
+    client_process_put(self->process);
+    free(self);
+}
+
+static const struct dma_memory_ops client_memory_ops = {
+    .read = client_memory_read,
+    .write = client_memory_write,
+    .release = client_memory_release,
+};
+
+#define TOUCH_BATCH 512
+
+/* Read one byte of each page: what wiring does on a Mac, and the only way to find holes. */
+static int client_memory_touch(pid_t pid, uint64_t address, uint64_t bytes)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint8_t sink[TOUCH_BATCH];
+    struct iovec remote[TOUCH_BATCH];
+    uint64_t at = address;
+    const uint64_t last = address + (bytes - 1);
+    bool is_done = false;
+    while (!is_done) {
+        unsigned count = 0;
+        while (count < TOUCH_BATCH && !is_done) {
+            remote[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)at, .iov_len = 1};
+            uint64_t next = (at & ~(page - 1)) + page;
+            is_done = next == 0 || next > last;
+            at = next;
+        }
+        struct iovec local = {.iov_base = sink, .iov_len = count};
+        ssize_t got = process_vm_readv(pid, &local, 1, remote, count, 0);
+        if (got < 0) {
+            return -errno;
+        }
+        if (got != (ssize_t)count) {
+            return -EFAULT;
+        }
+    }
+    return 0;
+}
+
+int client_memory_create(struct client_process *process, uint64_t address, uint64_t bytes,
+                         struct dma_memory **out)
+{
+    *out = NULL;
+    int error =
+        atomic_load(&process->is_gone) ? -ESRCH : client_memory_touch(process->pid, address, bytes);
+    if (error) {
+        log_warning("host", "memory of process %d at 0x%llx, %llu bytes: cannot be reached (%d)",
+                    (int)process->pid, (unsigned long long)address, (unsigned long long)bytes,
+                    error);
+        return error;
+    }
+    struct client_memory *self = calloc(1, sizeof(*self));
+    if (!self) {
+        return -ENOMEM;
+    }
+    self->memory = (struct dma_memory){.ops = &client_memory_ops,
+                                       .bytes = bytes,
+                                       .page_offset = address & (DART_GRANULE_BYTES - 1)};
+    self->process = client_process_get(process);
+    self->address = address;
+    *out = &self->memory;
+    return 0;
+}

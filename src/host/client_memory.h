@@ -1,0 +1,39 @@
+/*
+ * A client's memory as something a device may reach.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef DEXTLINK_HOST_CLIENT_MEMORY_H
+#define DEXTLINK_HOST_CLIENT_MEMORY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "dart/dma_memory.h"
+
+/* A client process as an owner of memory. Counted: memory objects outlive its session. */
+struct client_process {
+    _Atomic unsigned references;
+    pid_t pid;
+    _Atomic bool is_gone; /* its memory must not be looked for any more: the pid may be reused */
+};
+
+/** One reference, NULL when out of memory. */
+struct client_process *client_process_create(pid_t pid);
+struct client_process *client_process_get(struct client_process *process);
+void client_process_put(struct client_process *process);
+
+/**
+ * Describe [address, address + bytes) of a client, touching every page so that holes show now and
+ * not when the device comes by. Copies go through the kernel's cross-process calls: the device sees
+ * the client's later stores and the client the device's.
+ *
+ * 0 and *out (owned by the caller until ops->release); -EFAULT a page is not there; -ESRCH the
+ * process has gone; -EPERM the kernel does not let us (ptrace policy); -ENOMEM.
+ */
+int client_memory_create(struct client_process *process, uint64_t address, uint64_t bytes,
+                         struct dma_memory **out);
+
+#endif

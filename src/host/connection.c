@@ -1,0 +1,384 @@
+/*
+ * User clients of a host: life, and the requests of their call channel.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "host/connection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "base/trace.h"
+#include "host/client_memory.h"
+#include "host/host.h"
+#include "host/session.h"
+
+/* A connection whose service has terminated answers as the kernel does for a dead port name. */
+#define CONNECTION_DEAD_STATUS ((IOReturn)0x10000003) /* MACH_SEND_INVALID_DEST */
+
+static void connection_free(struct connection *connection)
+{
+    service_put(connection->service);
+    session_put(connection->session);
+    pthread_rwlock_destroy(&connection->lock);
+    pthread_mutex_destroy(&connection->async_lock);
+    free(connection);
+}
+
+struct connection *connection_get(struct connection *connection)
+{
+    connection->references++;
+    return connection;
+}
+
+void connection_put(struct connection *connection)
+{
+    if (connection && --connection->references == 0) {
+        connection_free(connection);
+    }
+}
+
+static bool connection_join_service(struct connection *connection)
+{
+    struct service *service = connection->service;
+    pthread_mutex_lock(&service->lock);
+    bool is_joined = !service->is_terminated;
+    if (is_joined) {
+        TAILQ_INSERT_TAIL(&service->connections, connection, service_link);
+    }
+    pthread_mutex_unlock(&service->lock);
+    return is_joined;
+}
+
+static void connection_leave_service(struct connection *connection)
+{
+    struct service *service = connection->service;
+    pthread_mutex_lock(&service->lock);
+    TAILQ_REMOVE(&service->connections, connection, service_link);
+    pthread_mutex_unlock(&service->lock);
+}
+
+static bool connection_join_session(struct connection *connection)
+{
+    struct session *session = connection->session;
+    pthread_mutex_lock(&session->lock);
+    bool is_joined = !session->is_gone;
+    if (is_joined) {
+        TAILQ_INSERT_TAIL(&session->connections, connection, session_link);
+    }
+    pthread_mutex_unlock(&session->lock);
+    return is_joined;
+}
+
+IOReturn connection_open(struct session *session, struct service *service, uint32_t type,
+                         struct connection **out)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+    if (!connection) {
+        return kIOReturnNoMemory;
+    }
+    connection->id = host_new_connection_id(session->host);
+    connection->session = session_get(session);
+    connection->service = service_get(service);
+    connection->references = 1;
+    connection->socket = -1;
+    pthread_rwlock_init(&connection->lock, NULL);
+    pthread_mutex_init(&connection->async_lock, NULL);
+
+    IOReturn status = dext_client_open(service->dext, type, connection, &connection->client);
+    if (status != kIOReturnSuccess) {
+        goto put;
+    }
+    if (!connection_join_service(connection)) {
+        status = kIOReturnNoDevice;
+        goto stop;
+    }
+    if (!connection_join_session(connection)) {
+        status = kIOReturnAborted;
+        goto leave;
+    }
+    *out = connection;
+    return kIOReturnSuccess;
+
+leave:
+    connection_leave_service(connection);
+stop:
+    connection_stop(connection);
+put:
+    connection_put(connection);
+    return status;
+}
+
+void connection_stop(struct connection *connection)
+{
+    pthread_rwlock_wrlock(&connection->lock);
+    connection->is_dead = true;
+    dext_client_stop(connection->client);
+    connection->client = NULL;
+    pthread_rwlock_unlock(&connection->lock);
+}
+
+void connection_close(struct connection *connection)
+{
+    connection_stop(connection);
+    struct session *session = connection->session;
+    pthread_mutex_lock(&session->lock);
+    struct service *service = connection->service;
+    connection->service = NULL;
+    if (service) {
+        TAILQ_REMOVE(&session->connections, connection, session_link);
+    }
+    pthread_mutex_unlock(&session->lock);
+    if (service) {
+        pthread_mutex_lock(&service->lock);
+        TAILQ_REMOVE(&service->connections, connection, service_link);
+        pthread_mutex_unlock(&service->lock);
+        service_put(service);
+    }
+}
+
+/* Asynchronous calls: the token that travels through the dext stands for where to complete. */
+
+static uint64_t connection_async_add(struct connection *connection,
+                                     const struct async_reference *reference)
+{
+    pthread_mutex_lock(&connection->async_lock);
+    uint64_t token = ++connection->next_token;
+    struct async_reference *slot = &connection->async[token % CONNECTION_ASYNC_MAX];
+    *slot = *reference;
+    slot->token = token;
+    pthread_mutex_unlock(&connection->async_lock);
+    return token;
+}
+
+static bool connection_async_find(struct connection *connection, uint64_t token,
+                                  struct async_reference *out)
+{
+    pthread_mutex_lock(&connection->async_lock);
+    *out = connection->async[token % CONNECTION_ASYNC_MAX];
+    pthread_mutex_unlock(&connection->async_lock);
+    return out->token == token && token != 0;
+}
+
+static void connection_async_forget(struct connection *connection, uint64_t token)
+{
+    pthread_mutex_lock(&connection->async_lock);
+    struct async_reference *slot = &connection->async[token % CONNECTION_ASYNC_MAX];
+    if (slot->token == token) {
+        slot->token = 0;
+    }
+    pthread_mutex_unlock(&connection->async_lock);
+}
+
+static void connection_async_complete(void *client_context, uint64_t token, IOReturn status,
+                                      const uint64_t *arguments, unsigned count)
+{
+    struct connection *connection = client_context;
+    struct async_reference reference;
+    if (!connection_async_find(connection, token, &reference) || count > WIRE_MAX_ARGUMENTS) {
+        return;
+    }
+    struct wire_message event;
+    wire_message_init(&event);
+    wire_message_reset(&event, WIRE_EVENT_COMPLETION);
+    wire_put_u64(&event, reference.wake_port);
+    wire_put_bytes(&event, reference.reference, sizeof(reference.reference));
+    wire_put_u32(&event, (uint32_t)status);
+    wire_put_u32(&event, count);
+    wire_put_bytes(&event, arguments, count * sizeof(*arguments));
+    session_send(connection->session, &event);
+    wire_message_destroy(&event);
+}
+
+static int connection_client_memory(void *client_context, uint64_t address, uint64_t bytes,
+                                    struct dma_memory **out)
+{
+    struct connection *connection = client_context;
+    return client_memory_create(connection->session->process, address, bytes, out);
+}
+
+static void connection_dext_terminate(void *dext_context)
+{
+    struct service *service = dext_context;
+    service->owner->wants_termination(service->owner->context, service_get(service));
+}
+
+const struct dext_host_ops connection_dext_ops = {
+    .client_memory = connection_client_memory,
+    .async_complete = connection_async_complete,
+    .terminate = connection_dext_terminate,
+};
+
+/* The call channel. */
+
+struct call_request {
+    uint32_t selector, flags, scalars_in, scalars_out;
+    uint64_t struct_in, struct_out;
+    struct async_reference async;
+};
+
+static bool call_request_get(struct wire_message *request, struct call_request *call)
+{
+    memset(call, 0, sizeof(*call));
+    call->selector = wire_get_u32(request);
+    call->flags = wire_get_u32(request);
+    call->scalars_in = wire_get_u32(request);
+    call->scalars_out = wire_get_u32(request);
+    call->struct_in = wire_get_u64(request);
+    call->struct_out = wire_get_u64(request);
+    call->async.wake_port = wire_get_u64(request);
+    const void *reference = wire_get_bytes(request, sizeof(call->async.reference));
+    if (!reference || (call->flags & ~WIRE_CALL_ASYNC) || call->scalars_in > WIRE_MAX_SCALARS ||
+        call->scalars_out > WIRE_MAX_SCALARS || call->struct_in > WIRE_MAX_STRUCT ||
+        call->struct_out > WIRE_MAX_STRUCT) {
+        return false;
+    }
+    memcpy(call->async.reference, reference, sizeof(call->async.reference));
+    return true;
+}
+
+static IOReturn connection_call(struct connection *connection, struct wire_message *request,
+                                struct wire_message *reply)
+{
+    struct call_request call;
+    uint64_t scalars_in[WIRE_MAX_SCALARS] = {0};
+    uint64_t scalars_out[WIRE_MAX_SCALARS] = {0};
+    if (!call_request_get(request, &call)) {
+        return kIOReturnIPCError;
+    }
+    const void *scalars = wire_get_bytes(request, call.scalars_in * sizeof(uint64_t));
+    const void *structure = wire_get_bytes(request, call.struct_in);
+    if (!wire_is_consumed(request)) {
+        return kIOReturnIPCError;
+    }
+    memcpy(scalars_in, scalars, call.scalars_in * sizeof(uint64_t));
+    void *struct_out = NULL;
+    if (call.struct_out && !(struct_out = calloc(1, call.struct_out))) {
+        return kIOReturnNoMemory;
+    }
+    struct dext_arguments arguments = {
+        .scalar_in = scalars_in,
+        .scalar_in_count = call.scalars_in,
+        .struct_in = call.struct_in ? structure : NULL,
+        .struct_in_bytes = call.struct_in,
+        .scalar_out = scalars_out,
+        .scalar_out_count = call.scalars_out,
+        .struct_out = struct_out,
+        .struct_out_bytes = call.struct_out,
+        .has_completion = (call.flags & WIRE_CALL_ASYNC) != 0,
+    };
+    if (arguments.has_completion) {
+        /* Before the call: it may complete before it returns. */
+        arguments.completion_token = connection_async_add(connection, &call.async);
+    }
+    IOReturn status = dext_client_external_method(connection->client, call.selector, &arguments);
+    if (status != kIOReturnSuccess && arguments.has_completion) {
+        connection_async_forget(connection, arguments.completion_token);
+    }
+    if (status == kIOReturnSuccess) {
+        wire_put_u32(reply, arguments.scalar_out_count);
+        wire_put_u32(reply, 0);
+        wire_put_u64(reply, arguments.struct_out_bytes);
+        wire_put_bytes(reply, scalars_out, arguments.scalar_out_count * sizeof(uint64_t));
+        wire_put_bytes(reply, struct_out, arguments.struct_out_bytes);
+    }
+    free(struct_out);
+    return status;
+}
+
+static IOReturn connection_map(struct connection *connection, struct wire_message *request,
+                               struct wire_message *reply)
+{
+    struct dext_memory memory = {0};
+    uint64_t type = wire_get_u64(request);
+    if (!wire_is_consumed(request)) {
+        return kIOReturnIPCError;
+    }
+    IOReturn status = dext_client_memory_for_type(connection->client, type, &memory);
+    if (status != kIOReturnSuccess) {
+        return status;
+    }
+    wire_put_u64(reply, memory.bytes);
+    wire_put_u32(reply, memory.is_read_only);
+    wire_put_u32(reply, memory.range_count);
+    for (unsigned i = 0; i < memory.range_count; i++) {
+        const struct pci_direct_range *range = &memory.ranges[i];
+        wire_put_u64(reply, range->offset);
+        wire_put_u64(reply, range->bytes);
+        wire_put_u64(reply, range->fd_offset);
+        wire_put_u32(reply, i);
+        wire_put_u32(reply, 0);
+        wire_put_fd(reply, fcntl(range->fd, F_DUPFD_CLOEXEC, 0));
+    }
+    return kIOReturnSuccess;
+}
+
+static IOReturn connection_access(struct connection *connection, struct wire_message *request,
+                                  struct wire_message *reply)
+{
+    uint64_t type = wire_get_u64(request);
+    uint64_t offset = wire_get_u64(request);
+    uint32_t width = wire_get_u32(request);
+    uint32_t is_write = wire_get_u32(request);
+    uint64_t value = wire_get_u64(request);
+    if (!wire_is_consumed(request) || is_write > 1) {
+        return kIOReturnIPCError;
+    }
+    IOReturn status =
+        dext_client_memory_access(connection->client, type, offset, width, is_write != 0, &value);
+    wire_put_u64(reply, value);
+    return status;
+}
+
+static IOReturn connection_answer(struct connection *connection, struct wire_message *request,
+                                  struct wire_message *reply)
+{
+    if (connection->is_dead || !connection->client) {
+        return CONNECTION_DEAD_STATUS;
+    }
+    switch (request->header.type) {
+    case WIRE_CALL:
+        return connection_call(connection, request, reply);
+    case WIRE_MAP:
+        return connection_map(connection, request, reply);
+    case WIRE_ACCESS:
+        return connection_access(connection, request, reply);
+    default:
+        return kIOReturnIPCError;
+    }
+}
+
+bool connection_request(struct connection *connection, struct wire_message *request,
+                        struct wire_message *reply)
+{
+    wire_message_reset(reply, request->header.type);
+    reply->header.sequence = request->header.sequence;
+    reply->header.call_id = request->header.call_id;
+    if (request->header.type == WIRE_CLOSE) {
+        connection_close(connection);
+        return false;
+    }
+    trace_set_current_call(request->header.call_id);
+    /* Mapping is exclusive against calls, as in the kernel: what it hands out cannot be freed by a
+     * call of another thread before it has been duplicated. */
+    if (request->header.type == WIRE_MAP) {
+        pthread_rwlock_wrlock(&connection->lock);
+    } else {
+        pthread_rwlock_rdlock(&connection->lock);
+    }
+    IOReturn status =
+        request->fd_count ? kIOReturnIPCError : connection_answer(connection, request, reply);
+    pthread_rwlock_unlock(&connection->lock);
+    if (reply->is_bad) {
+        wire_message_reset(reply, request->header.type);
+        reply->header.sequence = request->header.sequence;
+        status = kIOReturnNoMemory;
+    }
+    reply->header.status = status;
+    return true;
+}

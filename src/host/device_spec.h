@@ -1,0 +1,38 @@
+/*
+ * The text of a --device option, taken apart.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef DEXTLINK_HOST_DEVICE_SPEC_H
+#define DEXTLINK_HOST_DEVICE_SPEC_H
+
+#include "dart/dart.h"
+#include "model/model.h"
+#include "provider/pci_provider.h"
+
+#define DEVICE_SPEC_MAX_OPTIONS 32
+#define DEVICE_ROOT_MAX         64 /* with NUL */
+#define DEVICE_DEFAULT_ROOT     "pci-bridge0"
+
+/* "MODEL,addr=BB:DD.F[,root=NAME][,dart=…][,aperture=…][,slots=…][,key=value…]" */
+struct device_spec {
+    char *text; /* owned; options point into it */
+    const struct model_ops *model;
+    struct pci_address address;
+    char root[DEVICE_ROOT_MAX];
+    struct dart_options dart;
+    struct model_option options[DEVICE_SPEC_MAX_OPTIONS]; /* what is left for the model */
+    size_t option_count;
+};
+
+/**
+ * 0; -EINVAL with *error a malloc'ed line that names the part and what it takes; -ENOMEM.
+ * On failure *spec holds nothing.
+ */
+int device_spec_parse(const char *text, struct device_spec *spec, char **error);
+void device_spec_clear(struct device_spec *spec);
+
+/** "BB:DD.F" or "ROOT/BB:DD.F"; root becomes "" when the text has none. 0, -EINVAL. */
+int device_address_parse(const char *text, struct pci_address *address, char root[DEVICE_ROOT_MAX]);
+
+#endif

@@ -1,0 +1,359 @@
+/*
+ * Client processes at the other end of a socket.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#define _GNU_SOURCE
+#include "host/remote.h"
+
+#include <bsd/sys/queue.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "host/host.h"
+#include "host/session.h"
+
+/* Events a client has not taken yet; the kernel keeps about as many messages before it drops. */
+#define REMOTE_MAX_QUEUED 65534
+
+struct queued_event {
+    STAILQ_ENTRY(queued_event) link;
+    struct wire_message message;
+};
+
+struct remote_client {
+    struct DextHost *host;
+    struct session *session;
+    int control;
+    int pid_fd;  /* -1 where the kernel has none: then the sockets alone tell of death */
+    int wake_fd; /* eventfd: there are queued events, or the host ends */
+    bool is_greeted;
+    struct wire_message request; /* the control thread's */
+    struct wire_message reply;
+    /* Under the session's lock: */
+    int event; /* our end of the event socket, non-blocking; -1 before HELLO */
+    STAILQ_HEAD(, queued_event) queue;
+    size_t queued;
+    bool is_ending;
+};
+
+struct remote_connection {
+    struct connection *connection; /* counted */
+    int fd;
+};
+
+/* The event channel. */
+
+static void remote_wake(struct remote_client *client)
+{
+    uint64_t one = 1;
+    while (write(client->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
+    }
+}
+
+static void remote_queue_event(struct remote_client *client, const struct wire_message *event)
+{
+    if (client->queued == REMOTE_MAX_QUEUED) {
+        log_warning("host", "client %d does not take its events: one is dropped",
+                    (int)client->session->process->pid);
+        return;
+    }
+    struct queued_event *item = calloc(1, sizeof(*item));
+    if (!item) {
+        log_error("host", "out of memory: an event is dropped");
+        return;
+    }
+    wire_message_init(&item->message);
+    wire_message_reset(&item->message, event->header.type);
+    wire_put_bytes(&item->message, event->payload, event->length);
+    STAILQ_INSERT_TAIL(&client->queue, item, link);
+    client->queued++;
+    remote_wake(client);
+}
+
+static void remote_send(struct session *session, struct wire_message *event)
+{
+    struct remote_client *client = session->sink_context;
+    if (client->event < 0) {
+        return;
+    }
+    int error = STAILQ_EMPTY(&client->queue) ? wire_send(client->event, event) : -EAGAIN;
+    if (error == -EAGAIN) {
+        remote_queue_event(client, event);
+    }
+}
+
+static void remote_gone(struct session *session)
+{
+    struct remote_client *client = session->sink_context;
+    client->is_ending = true;
+    shutdown(client->control, SHUT_RDWR); /* its thread may wait for the rest of a frame */
+    remote_wake(client);
+}
+
+static const struct session_sink remote_sink = {
+    .send = remote_send,
+    .gone = remote_gone,
+};
+
+/* Send what is queued; false when the channel is broken. */
+static bool remote_flush(struct remote_client *client)
+{
+    bool is_whole = true;
+    pthread_mutex_lock(&client->session->lock);
+    struct queued_event *item;
+    while ((item = STAILQ_FIRST(&client->queue)) != NULL) {
+        int error = wire_send(client->event, &item->message);
+        if (error) {
+            is_whole = error == -EAGAIN;
+            break;
+        }
+        STAILQ_REMOVE_HEAD(&client->queue, link);
+        client->queued--;
+        wire_message_destroy(&item->message);
+        free(item);
+    }
+    pthread_mutex_unlock(&client->session->lock);
+    return is_whole;
+}
+
+/* Call channels. */
+
+static void remote_connection_main(void *argument)
+{
+    struct remote_connection remote = *(struct remote_connection *)argument;
+    struct session *session = remote.connection->session;
+    struct wire_message request;
+    struct wire_message reply;
+    free(argument);
+    wire_message_init(&request);
+    wire_message_init(&reply);
+    bool is_open = true;
+    while (is_open && wire_receive(remote.fd, &request) == 0) {
+        is_open = connection_request(remote.connection, &request, &reply);
+        if (wire_send(remote.fd, &reply)) {
+            break;
+        }
+    }
+    connection_close(remote.connection);
+    pthread_mutex_lock(&session->lock); /* nobody may shut a number that is given away */
+    remote.connection->socket = -1;
+    close(remote.fd);
+    pthread_mutex_unlock(&session->lock);
+    connection_put(remote.connection);
+    wire_message_destroy(&request);
+    wire_message_destroy(&reply);
+}
+
+/* Give an opened connection its socket and thread; takes over the reference. 0, -errno. */
+static int remote_connection_start(struct remote_client *client, struct connection *connection,
+                                   struct wire_message *reply)
+{
+    int ends[2];
+    struct remote_connection *remote = malloc(sizeof(*remote));
+    if (!remote) {
+        return -ENOMEM;
+    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+        int error = -errno;
+        free(remote);
+        return error;
+    }
+    wire_put_fd(reply, ends[1]);
+    *remote = (struct remote_connection){.connection = connection, .fd = ends[0]};
+    pthread_mutex_lock(&client->session->lock);
+    connection->socket = ends[0];
+    pthread_mutex_unlock(&client->session->lock);
+    int error = thread_group_start(&client->host->threads, remote_connection_main, remote);
+    if (error) {
+        pthread_mutex_lock(&client->session->lock);
+        connection->socket = -1;
+        pthread_mutex_unlock(&client->session->lock);
+        close(ends[0]);
+        free(remote);
+    }
+    return error;
+}
+
+static void remote_opened(struct remote_client *client, struct connection *connection)
+{
+    int error = remote_connection_start(client, connection, &client->reply);
+    if (error) {
+        wire_message_reset(&client->reply, WIRE_OPEN);
+        client->reply.header.sequence = client->request.header.sequence;
+        client->reply.header.status = status_from_errno(error);
+        connection_close(connection);
+        connection_put(connection);
+    }
+}
+
+/* The control channel. */
+
+static bool remote_greet(struct remote_client *client)
+{
+    struct wire_message *reply = &client->reply;
+    int ends[2];
+    uint32_t version = wire_get_u32(&client->request);
+    wire_message_reset(reply, WIRE_HELLO);
+    reply->header.sequence = client->request.header.sequence;
+    if (client->is_greeted || client->request.header.type != WIRE_HELLO ||
+        !wire_is_consumed(&client->request) || client->request.fd_count) {
+        reply->header.status = kIOReturnIPCError;
+        wire_send(client->control, reply);
+        return false;
+    }
+    wire_put_u32(reply, WIRE_VERSION);
+    wire_put_u32(reply, client->host->page_size);
+    if (version != WIRE_VERSION) {
+        log_warning("host", "client %d speaks version %u, not %u",
+                    (int)client->session->process->pid, version, WIRE_VERSION);
+        reply->header.status = kIOReturnUnsupported;
+        wire_send(client->control, reply);
+        return false;
+    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+        return false;
+    }
+    wire_put_fd(reply, ends[1]);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    pthread_mutex_lock(&client->session->lock);
+    client->event = ends[0];
+    pthread_mutex_unlock(&client->session->lock);
+    client->is_greeted = true;
+    return wire_send(client->control, reply) == 0;
+}
+
+static bool remote_serve_request(struct remote_client *client)
+{
+    struct connection *opened = NULL;
+    int error = wire_receive(client->control, &client->request);
+    if (error) {
+        if (error != -ECONNRESET) {
+            log_warning("host", "client %d: bad frame on the control channel (%s)",
+                        (int)client->session->process->pid, strerror(-error));
+        }
+        return false;
+    }
+    if (!client->is_greeted || client->request.header.type == WIRE_HELLO) {
+        return remote_greet(client);
+    }
+    session_request(client->session, &client->request, &client->reply, &opened);
+    if (opened) {
+        remote_opened(client, opened);
+    }
+    return wire_send(client->control, &client->reply) == 0;
+}
+
+static bool remote_drain_wake(struct remote_client *client)
+{
+    uint64_t count;
+    if (read(client->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR) {
+        return false;
+    }
+    pthread_mutex_lock(&client->session->lock);
+    bool is_ending = client->is_ending;
+    pthread_mutex_unlock(&client->session->lock);
+    return !is_ending;
+}
+
+static void remote_serve(struct remote_client *client)
+{
+    enum { CONTROL, WAKE, EVENT, PROCESS };
+    struct pollfd fds[4] = {
+        [CONTROL] = {.fd = client->control, .events = POLLIN},
+        [WAKE] = {.fd = client->wake_fd, .events = POLLIN},
+        [PROCESS] = {.fd = client->pid_fd, .events = POLLIN},
+    };
+    for (;;) {
+        pthread_mutex_lock(&client->session->lock);
+        bool has_queue = !STAILQ_EMPTY(&client->queue);
+        fds[EVENT] = (struct pollfd){.fd = client->event, .events = has_queue ? POLLOUT : 0};
+        pthread_mutex_unlock(&client->session->lock);
+        if (poll(fds, 4, -1) < 0 && errno != EINTR) {
+            return;
+        }
+        if (fds[PROCESS].revents || (fds[EVENT].revents & (POLLHUP | POLLERR | POLLNVAL))) {
+            return;
+        }
+        if ((fds[WAKE].revents && !remote_drain_wake(client)) ||
+            (fds[EVENT].revents && !remote_flush(client)) ||
+            (fds[CONTROL].revents && !remote_serve_request(client))) {
+            return;
+        }
+    }
+}
+
+static void remote_client_free(struct remote_client *client)
+{
+    struct queued_event *item;
+    while ((item = STAILQ_FIRST(&client->queue)) != NULL) {
+        STAILQ_REMOVE_HEAD(&client->queue, link);
+        wire_message_destroy(&item->message);
+        free(item);
+    }
+    wire_message_destroy(&client->request);
+    wire_message_destroy(&client->reply);
+    if (client->event >= 0) {
+        close(client->event);
+    }
+    if (client->pid_fd >= 0) {
+        close(client->pid_fd);
+    }
+    if (client->wake_fd >= 0) {
+        close(client->wake_fd);
+    }
+    close(client->control);
+    free(client);
+}
+
+static void remote_client_main(void *argument)
+{
+    struct remote_client *client = argument;
+    remote_serve(client);
+    session_end(client->session);
+    session_put(client->session);
+    remote_client_free(client);
+}
+
+int remote_client_start(struct DextHost *host, int fd, pid_t pid)
+{
+    struct remote_client *client = calloc(1, sizeof(*client));
+    if (!client) {
+        close(fd);
+        return -ENOMEM;
+    }
+    client->host = host;
+    client->control = fd;
+    client->event = -1;
+    STAILQ_INIT(&client->queue);
+    wire_message_init(&client->request);
+    wire_message_init(&client->reply);
+    /* A child forked by the client keeps its sockets open after its death: the process tells. */
+    client->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    client->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int error = client->wake_fd < 0 ? -errno : 0;
+    if (!error) {
+        client->session = session_create(host, pid, &remote_sink, client);
+        error = client->session ? 0 : -ENOMEM;
+    }
+    if (!error) {
+        error = thread_group_start(&host->threads, remote_client_main, client);
+        if (error) {
+            session_end(client->session);
+            session_put(client->session);
+        }
+    }
+    if (error) {
+        remote_client_free(client);
+    }
+    return error;
+}

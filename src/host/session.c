@@ -1,0 +1,337 @@
+/*
+ * Client processes of a host: registry requests, opening, events.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "host/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "host/host.h"
+
+/* kIOMessageServiceIsTerminated, as interested clients receive it. */
+#define MESSAGE_SERVICE_IS_TERMINATED UINT32_C(0xe0000010)
+
+struct session *session_create(struct DextHost *host, pid_t pid, const struct session_sink *sink,
+                               void *sink_context)
+{
+    struct session *session = calloc(1, sizeof(*session));
+    struct client_process *process = client_process_create(pid);
+    if (!session || !process) {
+        client_process_put(process);
+        free(session);
+        return NULL;
+    }
+    session->host = host;
+    session->process = process;
+    session->sink = sink;
+    session->sink_context = sink_context;
+    session->references = 1;
+    TAILQ_INIT(&session->connections);
+    TAILQ_INIT(&session->interests);
+    pthread_mutex_init(&session->lock, NULL);
+    pthread_mutex_lock(&host->lock);
+    TAILQ_INSERT_TAIL(&host->sessions, session, link);
+    pthread_mutex_unlock(&host->lock);
+    log_debug("host", "client %d: connected", (int)pid);
+    return session;
+}
+
+struct session *session_get(struct session *session)
+{
+    session->references++;
+    return session;
+}
+
+static void session_free_interests(struct session *session)
+{
+    struct interest *interest;
+    struct interest *next;
+    TAILQ_FOREACH_SAFE (interest, &session->interests, link, next) {
+        TAILQ_REMOVE(&session->interests, interest, link);
+        free(interest);
+    }
+}
+
+void session_put(struct session *session)
+{
+    if (session && --session->references == 0) {
+        session_free_interests(session);
+        client_process_put(session->process);
+        pthread_mutex_destroy(&session->lock);
+        free(session);
+    }
+}
+
+/* One counted connection that is still listed; its channel is shut, so that its thread ends. */
+static struct connection *session_first_connection(struct session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    struct connection *connection = TAILQ_FIRST(&session->connections);
+    if (connection) {
+        connection_get(connection);
+        if (connection->socket >= 0) {
+            shutdown(connection->socket, SHUT_RDWR);
+        }
+    }
+    pthread_mutex_unlock(&session->lock);
+    return connection;
+}
+
+void session_end(struct session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    bool is_first = !session->is_gone;
+    session->is_gone = true;
+    session_free_interests(session);
+    pthread_mutex_unlock(&session->lock);
+    if (!is_first) {
+        return;
+    }
+    registry_unwatch_all(session->host->registry, session);
+    struct connection *connection;
+    while ((connection = session_first_connection(session)) != NULL) {
+        connection_close(connection);
+        connection_put(connection);
+    }
+    session->process->is_gone = true;
+    pthread_mutex_lock(&session->host->lock);
+    TAILQ_REMOVE(&session->host->sessions, session, link);
+    pthread_mutex_unlock(&session->host->lock);
+    log_debug("host", "client %d: gone, everything of it is released", (int)session->process->pid);
+}
+
+void session_dismiss(struct session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    if (!session->is_gone) {
+        session->sink->gone(session);
+    }
+    pthread_mutex_unlock(&session->lock);
+    session_end(session);
+}
+
+void session_send(struct session *session, struct wire_message *event)
+{
+    pthread_mutex_lock(&session->lock);
+    if (!session->is_gone) {
+        session->sink->send(session, event);
+    }
+    pthread_mutex_unlock(&session->lock);
+}
+
+void session_service_terminated(struct session *session, uint64_t entry_id)
+{
+    struct wire_message event;
+    wire_message_init(&event);
+    pthread_mutex_lock(&session->lock);
+    if (!session->is_gone) {
+        wire_message_reset(&event, WIRE_EVENT_DEAD);
+        wire_put_u64(&event, entry_id);
+        session->sink->send(session, &event);
+        struct interest *interest;
+        TAILQ_FOREACH (interest, &session->interests, link) {
+            if (interest->entry_id != entry_id) {
+                continue;
+            }
+            wire_message_reset(&event, WIRE_EVENT_INTEREST);
+            wire_put_u64(&event, interest->token);
+            wire_put_u64(&event, entry_id);
+            wire_put_u32(&event, MESSAGE_SERVICE_IS_TERMINATED);
+            wire_put_u32(&event, 0);
+            wire_put_u64(&event, 0);
+            session->sink->send(session, &event);
+        }
+    }
+    pthread_mutex_unlock(&session->lock);
+    wire_message_destroy(&event);
+}
+
+/* Requests of the control channel. */
+
+static void session_put_ids(struct wire_message *reply, const uint64_t *ids, size_t count)
+{
+    wire_put_u32(reply, (uint32_t)count);
+    wire_put_bytes(reply, ids, count * sizeof(*ids));
+}
+
+static IOReturn session_match(struct session *session, struct wire_message *request,
+                              struct wire_message *reply)
+{
+    uint64_t *ids = NULL;
+    size_t count = 0;
+    struct wire_value *matching = wire_get_value(request);
+    if (!matching || !wire_is_consumed(request)) {
+        wire_value_free(matching);
+        return kIOReturnIPCError;
+    }
+    int error = registry_match(session->host->registry, matching, &ids, &count);
+    wire_value_free(matching);
+    session_put_ids(reply, ids, count);
+    free(ids);
+    return status_from_errno(error);
+}
+
+static IOReturn session_entry(struct session *session, struct wire_message *request,
+                              struct wire_message *reply)
+{
+    uint64_t id = wire_get_u64(request);
+    int error = 0;
+    if (!wire_is_consumed(request)) {
+        return kIOReturnIPCError;
+    }
+    struct wire_value *entry = registry_describe(session->host->registry, id, &error);
+    if (entry) {
+        wire_put_value(reply, entry);
+    }
+    wire_value_free(entry);
+    return status_from_errno(error);
+}
+
+static IOReturn session_open(struct session *session, struct wire_message *request,
+                             struct wire_message *reply, struct connection **opened)
+{
+    uint64_t id = wire_get_u64(request);
+    uint32_t type = wire_get_u32(request);
+    if (!wire_is_consumed(request)) {
+        return kIOReturnIPCError;
+    }
+    struct service *service = host_find_service(session->host, id);
+    if (!service) {
+        /* An entry without a driver that takes clients; a departed one has a dead name. */
+        return registry_is_active(session->host->registry, id) ? kIOReturnUnsupported
+                                                               : kIOReturnNoDevice;
+    }
+    IOReturn status = connection_open(session, service, type, opened);
+    service_put(service);
+    if (status == kIOReturnSuccess) {
+        wire_put_u64(reply, (*opened)->id);
+    }
+    return status;
+}
+
+static void session_tell_match(void *owner, uint64_t token, uint64_t entry_id)
+{
+    struct session *session = owner;
+    struct wire_message event;
+    wire_message_init(&event);
+    wire_message_reset(&event, WIRE_EVENT_MATCH);
+    wire_put_u64(&event, token);
+    wire_put_u64(&event, entry_id);
+    session_send(session, &event);
+    wire_message_destroy(&event);
+}
+
+static IOReturn session_notify_add(struct session *session, struct wire_message *request,
+                                   struct wire_message *reply)
+{
+    uint64_t *ids = NULL;
+    size_t count = 0;
+    uint64_t token = wire_get_u64(request);
+    uint32_t kind = wire_get_u32(request);
+    struct wire_value *matching = wire_get_value(request);
+    if (!matching || !wire_is_consumed(request) ||
+        (kind != WIRE_NOTIFY_PUBLISH && kind != WIRE_NOTIFY_TERMINATED)) {
+        wire_value_free(matching);
+        return kIOReturnIPCError;
+    }
+    int error = registry_watch(session->host->registry,
+                               kind == WIRE_NOTIFY_PUBLISH ? REGISTRY_ARRIVED : REGISTRY_DEPARTED,
+                               matching, session, token, session_tell_match, &ids, &count);
+    session_put_ids(reply, ids, count);
+    free(ids);
+    return status_from_errno(error);
+}
+
+static IOReturn session_notify_remove(struct session *session, struct wire_message *request)
+{
+    uint64_t token = wire_get_u64(request);
+    if (!wire_is_consumed(request)) {
+        return kIOReturnIPCError;
+    }
+    registry_unwatch(session->host->registry, session, token);
+    pthread_mutex_lock(&session->lock);
+    struct interest *interest;
+    struct interest *next;
+    TAILQ_FOREACH_SAFE (interest, &session->interests, link, next) {
+        if (interest->token == token) {
+            TAILQ_REMOVE(&session->interests, interest, link);
+            free(interest);
+        }
+    }
+    pthread_mutex_unlock(&session->lock);
+    return kIOReturnSuccess;
+}
+
+static IOReturn session_interest_add(struct session *session, struct wire_message *request)
+{
+    uint64_t token = wire_get_u64(request);
+    uint64_t entry_id = wire_get_u64(request);
+    if (!wire_is_consumed(request)) {
+        return kIOReturnIPCError;
+    }
+    struct interest *interest = calloc(1, sizeof(*interest));
+    if (!interest) {
+        return kIOReturnNoMemory;
+    }
+    interest->token = token;
+    interest->entry_id = entry_id;
+    pthread_mutex_lock(&session->lock);
+    TAILQ_INSERT_TAIL(&session->interests, interest, link);
+    pthread_mutex_unlock(&session->lock);
+    /* Looked at after it is listed: a service that ends in between is told or refused, or both. */
+    if (!registry_is_active(session->host->registry, entry_id)) {
+        pthread_mutex_lock(&session->lock);
+        if (!session->is_gone) {
+            TAILQ_REMOVE(&session->interests, interest, link);
+            free(interest);
+        }
+        pthread_mutex_unlock(&session->lock);
+        return kIOReturnUnsupported;
+    }
+    return kIOReturnSuccess;
+}
+
+void session_request(struct session *session, struct wire_message *request,
+                     struct wire_message *reply, struct connection **opened)
+{
+    *opened = NULL;
+    wire_message_reset(reply, request->header.type);
+    reply->header.sequence = request->header.sequence;
+    reply->header.call_id = request->header.call_id;
+    IOReturn status = kIOReturnIPCError;
+    if (request->fd_count == 0) {
+        switch (request->header.type) {
+        case WIRE_MATCH:
+            status = session_match(session, request, reply);
+            break;
+        case WIRE_ENTRY:
+            status = session_entry(session, request, reply);
+            break;
+        case WIRE_OPEN:
+            status = session_open(session, request, reply, opened);
+            break;
+        case WIRE_NOTIFY_ADD:
+            status = session_notify_add(session, request, reply);
+            break;
+        case WIRE_NOTIFY_REMOVE:
+            status = session_notify_remove(session, request);
+            break;
+        case WIRE_INTEREST_ADD:
+            status = session_interest_add(session, request);
+            break;
+        default:
+            break;
+        }
+    }
+    if (reply->is_bad && !*opened) {
+        wire_message_reset(reply, request->header.type);
+        reply->header.sequence = request->header.sequence;
+        status = kIOReturnNoMemory;
+    }
+    reply->header.status = status;
+}

@@ -1,0 +1,74 @@
+/*
+ * One client process of a host: what its control channel may ask, its connections, and the events
+ * that go to it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef DEXTLINK_HOST_SESSION_H
+#define DEXTLINK_HOST_SESSION_H
+
+#include <bsd/sys/queue.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "host/client_memory.h"
+#include "host/connection.h"
+#include "wire/link.h"
+#include "wire/message.h"
+
+struct DextHost;
+
+/* How frames of the event channel leave; called under the session's lock, must not block. */
+struct session_sink {
+    void (*send)(struct session *session, struct wire_message *event);
+    void (*gone)(struct session *session); /* the host ends; once */
+};
+
+struct interest {
+    TAILQ_ENTRY(interest) link;
+    uint64_t token;
+    uint64_t entry_id;
+};
+
+struct session {
+    TAILQ_ENTRY(session) link; /* under the host's lock */
+    bool is_dismissed;         /* under the host's lock: the ending host has come by */
+    struct DextHost *host;
+    struct client_process *process;
+    const struct session_sink *sink;
+    void *sink_context;
+    _Atomic unsigned references;
+    pthread_mutex_t lock; /* the three below; held while a frame is handed to the sink */
+    TAILQ_HEAD(, connection) connections;
+    TAILQ_HEAD(, interest) interests;
+    bool is_gone; /* no connection may be opened, no event sent */
+};
+
+/** One reference, on the host's list. NULL when out of memory. */
+struct session *session_create(struct DextHost *host, pid_t pid, const struct session_sink *sink,
+                               void *sink_context);
+struct session *session_get(struct session *session);
+void session_put(struct session *session);
+
+/**
+ * The client has gone or is being sent away: stop everything it has open, drop what it watches,
+ * take it off the host's list. Socket connections end on their own threads soon after. Idempotent.
+ */
+void session_end(struct session *session);
+
+/** The host ends: tell the client, then session_end. */
+void session_dismiss(struct session *session);
+
+/** Answer one request of the control channel. *opened receives a counted connection when the
+ * request was a successful WIRE_OPEN (else NULL): the caller adds the call channel. */
+void session_request(struct session *session, struct wire_message *request,
+                     struct wire_message *reply, struct connection **opened);
+
+/** Send an event; takes the session's lock. Does nothing once it is gone. */
+void session_send(struct session *session, struct wire_message *event);
+
+/** A service has terminated: its names are dead, and those interested are told. */
+void session_service_terminated(struct session *session, uint64_t entry_id);
+
+#endif
