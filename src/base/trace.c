@@ -27,8 +27,9 @@ static void trace_open(void)
     if (!path || !*path) {
         return;
     }
-    trace_fd = strcmp(path, "-") == 0 ? STDERR_FILENO
-                                      : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    trace_fd = strcmp(path, "-") == 0
+                   ? STDERR_FILENO
+                   : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     atomic_store(&trace_next_id, (uint64_t)getpid() << 32);
 }
 

@@ -15,8 +15,7 @@ int trace_is_on(void);
 /** A call id never given before in this process; 0 when tracing is off. */
 uint64_t trace_new_call(void);
 
-/** The id of the call this thread works for, 0 when none; a worker sets what the message carried.
- */
+/** The id of the call this thread works for, 0 when none; a worker sets what the message carried. */
 uint64_t trace_current_call(void);
 void trace_set_current_call(uint64_t call_id);
 

@@ -1,0 +1,239 @@
+/*
+ * Method calls: arguments out, results back, with the kernel's rules for counts.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <IOKit/IOKitLib.h>
+#include <string.h>
+
+#include "base/trace.h"
+#include "iokit/connection.h"
+#include "iokit/session.h"
+
+#define CALL_INLINE_MAX 4096 /* larger structures travel out of line: their size is not reported   \
+                              */
+#define CALL_VARIABLE_SIZE ((size_t)-3) /* kIOConnectMethodVarOutputSize */
+
+struct call {
+    uint32_t selector;
+    const uint64_t *input;
+    uint32_t input_count;
+    const void *input_struct;
+    size_t input_struct_bytes;
+    uint64_t *output;
+    uint32_t *output_count;
+    void *output_struct;
+    size_t *output_struct_bytes;
+    bool is_async;
+    mach_port_t wake_port;
+    uint64_t reference[WIRE_MAX_REFERENCES];
+};
+
+static uint32_t call_output_room(const struct call *call)
+{
+    uint32_t room = call->output_count ? *call->output_count : 0;
+    return room > WIRE_MAX_SCALARS ? WIRE_MAX_SCALARS : room;
+}
+
+static size_t call_struct_room(const struct call *call)
+{
+    return call->output_struct_bytes ? *call->output_struct_bytes : 0;
+}
+
+/* What the stubs refuse before anything is sent. */
+static kern_return_t call_check(const struct call *call)
+{
+    if (call->input_count > WIRE_MAX_SCALARS) {
+        return MIG_ARRAY_TOO_LARGE;
+    }
+    if ((!call->input && call->input_count) ||
+        (!call->output && call->output_count && *call->output_count) ||
+        (!call->input_struct && call->input_struct_bytes)) {
+        return kIOReturnBadArgument;
+    }
+    if (call_struct_room(call) == CALL_VARIABLE_SIZE) {
+        return kIOReturnUnsupported;
+    }
+    if (call->input_struct_bytes > WIRE_MAX_STRUCT || call_struct_room(call) > WIRE_MAX_STRUCT) {
+        return kIOReturnIPCError;
+    }
+    return !call->output_struct && call_struct_room(call) ? kIOReturnBadArgument : KERN_SUCCESS;
+}
+
+static void call_put(const struct call *call, struct wire_message *request)
+{
+    wire_put_u32(request, call->selector);
+    wire_put_u32(request, call->is_async ? WIRE_CALL_ASYNC : 0);
+    wire_put_u32(request, call->input_count);
+    wire_put_u32(request, call_output_room(call));
+    wire_put_u64(request, call->input_struct_bytes);
+    wire_put_u64(request, call_struct_room(call));
+    wire_put_u64(request, call->wake_port);
+    wire_put_bytes(request, call->reference, sizeof(call->reference));
+    wire_put_bytes(request, call->input, call->input_count * sizeof(uint64_t));
+    wire_put_bytes(request, call->input_struct, call->input_struct_bytes);
+}
+
+/* Results of a successful call. Counts change on success only, and before anything is stored the
+ * reply is checked whole. */
+static kern_return_t call_get(const struct call *call, struct wire_message *reply)
+{
+    uint32_t count = wire_get_u32(reply);
+    wire_get_u32(reply);
+    uint64_t struct_bytes = wire_get_u64(reply);
+    if (reply->is_bad || count > WIRE_MAX_SCALARS || struct_bytes > WIRE_MAX_STRUCT) {
+        return kIOReturnIPCError;
+    }
+    const void *scalars = wire_get_bytes(reply, count * sizeof(uint64_t));
+    const void *structure = wire_get_bytes(reply, struct_bytes);
+    if (!wire_is_consumed(reply)) {
+        return kIOReturnIPCError;
+    }
+    size_t struct_room = call_struct_room(call);
+    if (struct_bytes > struct_room) {
+        return kIOReturnBadArgument;
+    }
+    uint32_t room = call_output_room(call);
+    if (call->output && scalars) {
+        memcpy(call->output, scalars, (count < room ? count : room) * sizeof(uint64_t));
+    }
+    if (call->output_count) {
+        *call->output_count = count;
+    }
+    if (count > room) {
+        return MIG_ARRAY_TOO_LARGE;
+    }
+    if (struct_bytes) {
+        memcpy(call->output_struct, structure, struct_bytes);
+    }
+    if (call->output_struct_bytes && struct_room <= CALL_INLINE_MAX) {
+        *call->output_struct_bytes = struct_bytes;
+    }
+    return KERN_SUCCESS;
+}
+
+static kern_return_t call_carry_out(io_connect_t connect, const struct call *call)
+{
+    kern_return_t status;
+    struct io_connection *connection = connection_find(connect, &status);
+    if (!connection) {
+        return status;
+    }
+    struct io_exchange *exchange = io_exchange_begin(IO_EXCHANGE_CALL, WIRE_CALL);
+    if (exchange) {
+        call_put(call, &exchange->request);
+        pthread_rwlock_rdlock(&connection->lock);
+        status = io_exchange_send(connection, exchange);
+        pthread_rwlock_unlock(&connection->lock);
+        if (status == KERN_SUCCESS) {
+            status = call_get(call, &exchange->reply);
+        }
+    } else {
+        status = kIOReturnNoMemory;
+    }
+    connection_release(connection);
+    return status;
+}
+
+static kern_return_t call_perform(io_connect_t connect, const struct call *call)
+{
+    kern_return_t status = call_check(call);
+    if (status != KERN_SUCCESS) {
+        return status;
+    }
+    uint64_t outer = trace_current_call();
+    if (trace_is_on() && !outer) {
+        trace_set_current_call(trace_new_call());
+    }
+    trace_hop("iokit", "IOConnectCallMethod selector=%u scalars=%u", call->selector,
+              call->input_count);
+    status = call_carry_out(connect, call);
+    trace_hop("iokit", "selector=%u -> 0x%x", call->selector, (unsigned)status);
+    trace_set_current_call(outer);
+    return status;
+}
+
+kern_return_t IOConnectCallMethod(mach_port_t connection, uint32_t selector, const uint64_t *input,
+                                  uint32_t inputCnt, const void *inputStruct, size_t inputStructCnt,
+                                  uint64_t *output, uint32_t *outputCnt, void *outputStruct,
+                                  size_t *outputStructCnt)
+{
+    struct call call = {.selector = selector,
+                        .input = input,
+                        .input_count = inputCnt,
+                        .input_struct = inputStruct,
+                        .input_struct_bytes = inputStructCnt,
+                        .output = output,
+                        .output_count = outputCnt,
+                        .output_struct = outputStruct,
+                        .output_struct_bytes = outputStructCnt};
+    return call_perform(connection, &call);
+}
+
+kern_return_t IOConnectCallScalarMethod(mach_port_t connection, uint32_t selector,
+                                        const uint64_t *input, uint32_t inputCnt, uint64_t *output,
+                                        uint32_t *outputCnt)
+{
+    return IOConnectCallMethod(connection, selector, input, inputCnt, NULL, 0, output, outputCnt,
+                               NULL, NULL);
+}
+
+kern_return_t IOConnectCallStructMethod(mach_port_t connection, uint32_t selector,
+                                        const void *inputStruct, size_t inputStructCnt,
+                                        void *outputStruct, size_t *outputStructCnt)
+{
+    return IOConnectCallMethod(connection, selector, NULL, 0, inputStruct, inputStructCnt, NULL,
+                               NULL, outputStruct, outputStructCnt);
+}
+
+kern_return_t IOConnectCallAsyncMethod(mach_port_t connection, uint32_t selector,
+                                       mach_port_t wake_port, uint64_t *reference,
+                                       uint32_t referenceCnt, const uint64_t *input,
+                                       uint32_t inputCnt, const void *inputStruct,
+                                       size_t inputStructCnt, uint64_t *output, uint32_t *outputCnt,
+                                       void *outputStruct, size_t *outputStructCnt)
+{
+    struct call call = {.selector = selector,
+                        .input = input,
+                        .input_count = inputCnt,
+                        .input_struct = inputStruct,
+                        .input_struct_bytes = inputStructCnt,
+                        .output = output,
+                        .output_count = outputCnt,
+                        .output_struct = outputStruct,
+                        .output_struct_bytes = outputStructCnt,
+                        /* Without a port a driver outside the kernel sees a synchronous call. */
+                        .is_async = wake_port != MACH_PORT_NULL,
+                        .wake_port = wake_port};
+    if (referenceCnt > WIRE_MAX_REFERENCES) {
+        return MIG_ARRAY_TOO_LARGE;
+    }
+    if ((reference != NULL) != (referenceCnt != 0)) {
+        return kIOReturnBadArgument;
+    }
+    if (reference) {
+        memcpy(call.reference, reference, referenceCnt * sizeof(uint64_t));
+    }
+    return call_perform(connection, &call);
+}
+
+kern_return_t IOConnectCallAsyncScalarMethod(mach_port_t connection, uint32_t selector,
+                                             mach_port_t wake_port, uint64_t *reference,
+                                             uint32_t referenceCnt, const uint64_t *input,
+                                             uint32_t inputCnt, uint64_t *output,
+                                             uint32_t *outputCnt)
+{
+    return IOConnectCallAsyncMethod(connection, selector, wake_port, reference, referenceCnt, input,
+                                    inputCnt, NULL, 0, output, outputCnt, NULL, NULL);
+}
+
+kern_return_t IOConnectCallAsyncStructMethod(mach_port_t connection, uint32_t selector,
+                                             mach_port_t wake_port, uint64_t *reference,
+                                             uint32_t referenceCnt, const void *inputStruct,
+                                             size_t inputStructCnt, void *outputStruct,
+                                             size_t *outputStructCnt)
+{
+    return IOConnectCallAsyncMethod(connection, selector, wake_port, reference, referenceCnt, NULL,
+                                    0, inputStruct, inputStructCnt, NULL, NULL, outputStruct,
+                                    outputStructCnt);
+}
