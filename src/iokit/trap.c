@@ -210,7 +210,7 @@ static void on_fault(int signal_number, siginfo_t *info, void *opaque)
     sigaddset(&faults, signal_number);
     pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
     if (info->si_code == SEGV_ACCERR || info->si_code == SEGV_MAPERR) {
-        struct trap_target target;
+        struct trap_target target = {0};
         struct trap_refusal refusal = {.address = (uintptr_t)info->si_addr};
         if (trap_arch_recover(context)) {
             outcome = TRAP_COMPLETED;
