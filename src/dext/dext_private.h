@@ -122,7 +122,8 @@ void dext_claim_release(struct dext_client *client);
 bool dext_error_is_silent(int error);
 /** Raw register; ones when it cannot be had. */
 uint32_t dext_config_raw(struct dext *dext, unsigned offset, unsigned width);
-/** BAR index checked: kIOReturnBadArgument (above 5), NotFound (unused, upper half). */
+/** BAR index checked: kIOReturnBadArgument (above 5), NotFound (unused, upper half; not
+ * logged). */
 IOReturn dext_bar_info(struct dext *dext, uint64_t bar, struct pci_bar_info *info);
 /** Sizes and alignment of one access to a BAR of these bytes: success or kIOReturnBadArgument. */
 IOReturn dext_bar_check_access(const struct pci_bar_info *info, uint64_t offset, uint64_t width);

@@ -49,7 +49,8 @@ static IOReturn memory_check_bar(struct dext_client *client, uint64_t type,
     }
     status = dext_bar_info(client->dext, type - DEXT_MEMORY_BAR(0), info);
     if (status != kIOReturnSuccess) {
-        return status;
+        return dext_refuse(status, "mapping of BAR %llu",
+                           (unsigned long long)(type - DEXT_MEMORY_BAR(0)));
     }
     if (DEXT_BAR_IS_IO(info->type)) {
         return dext_refuse(kIOReturnUnsupported, "mapping of an I/O BAR");
