@@ -262,35 +262,36 @@ dispatch_queue_t dispatch_queue_create(const char *label, dispatch_queue_attr_t 
 
 /* ---- What works on every kind of queue ---- */
 
-static const struct dispatch_queue_ops *ops_of(dispatch_queue_t queue, const char *function)
+static void check_queue(dispatch_queue_t queue, const char *function)
 {
     if (queue == NULL) {
         misuse(function, "called with NULL as queue");
     }
-    return queue->ops;
 }
 
 void dispatch_async_f(dispatch_queue_t queue, void *context, dispatch_function_t work)
 {
-    ops_of(queue, __func__)->async(queue, context, work);
+    check_queue(queue, __func__);
+    queue->ops->async(queue, context, work);
 }
 
 void dispatch_sync_f(dispatch_queue_t queue, void *context, dispatch_function_t work)
 {
-    ops_of(queue, __func__)->sync(queue, context, work);
+    check_queue(queue, __func__);
+    queue->ops->sync(queue, context, work);
 }
 
 void *dispatch_queue_get_specific(dispatch_queue_t queue, const void *key)
 {
-    const struct dispatch_queue_ops *ops = ops_of(queue, __func__);
-    return key != NULL ? ops->get_specific(queue, key) : NULL;
+    check_queue(queue, __func__);
+    return key != NULL ? queue->ops->get_specific(queue, key) : NULL;
 }
 
 void dispatch_queue_set_specific(dispatch_queue_t queue, const void *key, void *context,
                                  dispatch_function_t destructor)
 {
-    const struct dispatch_queue_ops *ops = ops_of(queue, __func__);
+    check_queue(queue, __func__);
     if (key != NULL) {
-        ops->set_specific(queue, key, context, destructor);
+        queue->ops->set_specific(queue, key, context, destructor);
     }
 }

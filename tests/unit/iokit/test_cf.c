@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 #include <CoreFoundation/CoreFoundation.h>
@@ -412,6 +413,37 @@ static void mutable_data_grows_within_its_capacity(void **state)
     assert_null(CFDataCreateMutable(NULL, -1));
 }
 
+static void *use_shared_strings(void *context)
+{
+    CFStringRef shared = context;
+    char name[32];
+    for (int i = 0; i < 200; i++) {
+        CFRetain(shared);
+        snprintf(name, sizeof(name), "constant of threads %d", i % 20);
+        if (!CFStringHasPrefix(__CFStringMakeConstantString(name), CFSTR("constant of"))) {
+            return NULL;
+        }
+        CFRelease(shared);
+    }
+    return context;
+}
+
+static void strings_are_shared_between_threads(void **state)
+{
+    CFStringRef shared = text("shared");
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, use_shared_strings, (void *)shared), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        assert_ptr_equal(result, shared);
+    }
+    assert_int_equal(CFGetRetainCount(shared), 1);
+    CFRelease(shared);
+}
+
 static void retain_null(void)
 {
     CFRetain(NULL);
@@ -467,7 +499,8 @@ int main(void)
         cmocka_unit_test(numbers_compare_by_value),
         cmocka_unit_test(data_holds_bytes),
         cmocka_unit_test(mutable_data_grows_within_its_capacity),
-        cmocka_unit_test(misuse_ends_the_process),
+        cmocka_unit_test(misuse_ends_the_process), /* forks while there is one thread */
+        cmocka_unit_test(strings_are_shared_between_threads),
     };
     return cmocka_run_group_tests_name("cf", tests, NULL, NULL);
 }
