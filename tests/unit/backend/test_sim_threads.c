@@ -159,12 +159,81 @@ static void a_device_may_go_at_any_time(void **state)
     assert_int_equal(config_get(0, 4), 0xffffffff);
 }
 
+struct slow_handler {
+    _Atomic bool is_running, may_end, has_ended, is_released;
+};
+
+static void run_slowly(void *context, unsigned vector)
+{
+    (void)vector;
+    struct slow_handler *slow = context;
+    atomic_store(&slow->is_running, true);
+    while (!atomic_load(&slow->may_end)) {
+    }
+    atomic_store(&slow->has_ended, true);
+}
+
+static void *release_thread(void *context)
+{
+    struct slow_handler *slow = context;
+    provider_release_interrupts(sim);
+    wrong += !atomic_load(&slow->has_ended);
+    atomic_store(&slow->is_released, true);
+    return NULL;
+}
+
+static void release_waits_for_a_running_handler(void **state)
+{
+    (void)state;
+    struct slow_handler slow = {0};
+    unsigned granted;
+    pthread_t thread;
+    atomic_store(&wrong, 0);
+    assert_int_equal(
+        provider_configure_interrupts(sim, PCI_INTERRUPT_MSIX, 16, run_slowly, &slow, &granted), 0);
+    bar_set(0, FAKE_ADDRESS, 8, 0);
+    bar_set(0, FAKE_DATA, 8, 0);
+    bar_set(0, FAKE_DO, 8, FAKE_ARM);
+    while (!atomic_load(&slow.is_running)) {
+    }
+    assert_int_equal(pthread_create(&thread, NULL, release_thread, &slow), 0);
+    const struct timespec pause = {.tv_nsec = 20000000};
+    nanosleep(&pause, NULL);
+    assert_false(atomic_load(&slow.is_released));
+    atomic_store(&slow.may_end, true);
+    pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&wrong), 0);
+}
+
+/* Removal, on the other hand, waits for nothing the device does. */
+static void removal_does_not_wait(void **state)
+{
+    (void)state;
+    struct slow_handler slow = {0};
+    unsigned granted;
+    assert_int_equal(
+        provider_configure_interrupts(sim, PCI_INTERRUPT_MSIX, 16, run_slowly, &slow, &granted), 0);
+    bar_set(0, FAKE_ADDRESS, 8, 0);
+    bar_set(0, FAKE_DATA, 8, 0);
+    bar_set(0, FAKE_DO, 8, FAKE_ARM);
+    while (!atomic_load(&slow.is_running)) {
+    }
+    provider_remove(sim);
+    uint32_t word;
+    assert_int_equal(provider_config_read(sim, 0, 4, &word), 0);
+    assert_int_equal(word, 0xffffffff);
+    assert_false(atomic_load(&slow.has_ended));
+    atomic_store(&slow.may_end, true);
+    provider_release_interrupts(sim); /* this one waits: the handler is on our stack */
+    assert_true(atomic_load(&slow.has_ended));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        sim_test(dma_races_with_unmapping),
-        sim_test(resets_race_with_everything),
-        sim_test(a_device_may_go_at_any_time),
+        sim_test(dma_races_with_unmapping),    sim_test(resets_race_with_everything),
+        sim_test(a_device_may_go_at_any_time), sim_test(release_waits_for_a_running_handler),
+        sim_test(removal_does_not_wait),
     };
     return cmocka_run_group_tests_name("sim threads", tests, NULL, NULL);
 }

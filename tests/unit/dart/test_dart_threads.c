@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "byte_memory.h"
 #include "dart/dart.h"
@@ -135,10 +136,69 @@ static void many_mappers_keep_the_books_right(void **state)
     dart_destroy(shared.dart);
 }
 
+/* Memory whose owner takes its time. */
+struct slow_memory {
+    struct dma_memory memory; /* first */
+    _Atomic bool is_read, may_end, has_ended;
+};
+
+static int read_slowly(struct dma_memory *memory, uint64_t offset, void *buffer, size_t length)
+{
+    struct slow_memory *slow = (struct slow_memory *)memory;
+    atomic_store(&slow->is_read, true);
+    while (!atomic_load(&slow->may_end)) {
+    }
+    memset(buffer, 0x5a, length);
+    atomic_store(&slow->has_ended, true);
+    return 0;
+}
+
+struct unmap_job {
+    struct dart *dart;
+    struct dart_mapping *mapping;
+    struct slow_memory *slow;
+};
+
+static void *unmap_thread(void *context)
+{
+    struct unmap_job *job = context;
+    dart_unmap(job->dart, job->mapping);
+    return atomic_load(&job->slow->has_ended) ? NULL : (void *)1;
+}
+
+static void unmap_returns_after_the_access(void **state)
+{
+    (void)state;
+    static const struct dma_memory_ops ops = {.read = read_slowly};
+    struct slow_memory slow = {.memory = {.ops = &ops, .bytes = 64}};
+    struct shared shared = {0};
+    struct dart_mapping *mapping = NULL;
+    assert_int_equal(dart_create(NULL, NULL, NULL, &shared.dart), 0);
+    assert_int_equal(dart_map(shared.dart, &slow.memory, 0, 64, 0, DART_BOTH, 1, &mapping), 0);
+    shared.address = mapping->bus_address;
+    pthread_t device, unmapper;
+    assert_int_equal(pthread_create(&device, NULL, device_thread, &shared), 0);
+    while (!atomic_load(&slow.is_read)) {
+    }
+    struct unmap_job job = {shared.dart, mapping, &slow};
+    assert_int_equal(pthread_create(&unmapper, NULL, unmap_thread, &job), 0);
+    const struct timespec pause = {.tv_nsec = 20000000};
+    nanosleep(&pause, NULL);
+    atomic_store(&slow.may_end, true);
+    void *early = NULL, *wrong = NULL;
+    pthread_join(unmapper, &early);
+    assert_null(early);
+    atomic_store(&shared.is_done, true);
+    pthread_join(device, &wrong);
+    assert_null(wrong);
+    dart_destroy(shared.dart);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unmap_waits_for_accesses),
+        cmocka_unit_test(unmap_returns_after_the_access),
         cmocka_unit_test(many_mappers_keep_the_books_right),
     };
     return cmocka_run_group_tests_name("dart threads", tests, NULL, NULL);
