@@ -93,7 +93,7 @@ static IOReturn bar_resolve(struct dext *dext, const uint64_t scalars[3], unsign
 
 IOReturn dext_bar_mmio_read(struct dext_client *client, struct dext_arguments *arguments)
 {
-    unsigned bar;
+    unsigned bar = 0;
     IOReturn status = bar_resolve(client->dext, arguments->scalar_in, &bar);
     if (status != kIOReturnSuccess) {
         return status;
@@ -104,7 +104,7 @@ IOReturn dext_bar_mmio_read(struct dext_client *client, struct dext_arguments *a
 
 IOReturn dext_bar_mmio_write(struct dext_client *client, struct dext_arguments *arguments)
 {
-    unsigned bar;
+    unsigned bar = 0;
     IOReturn status = bar_resolve(client->dext, arguments->scalar_in, &bar);
     if (status != kIOReturnSuccess) {
         return status;

@@ -1,5 +1,5 @@
 /*
- * Links over sockets, and the host inside this process.
+ * Links over sockets.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -88,30 +88,4 @@ struct wire_link *wire_link_from_socket(int fd)
     self->fd = fd;
     pthread_mutex_init(&self->lock, NULL);
     return &self->link;
-}
-
-static pthread_mutex_t local_lock = PTHREAD_MUTEX_INITIALIZER;
-static const struct wire_local_host *local_host; /* under local_lock */
-
-int wire_local_set(const struct wire_local_host *host)
-{
-    pthread_mutex_lock(&local_lock);
-    int error = host && local_host ? -EBUSY : 0;
-    if (!error) {
-        local_host = host;
-    }
-    pthread_mutex_unlock(&local_lock);
-    return error;
-}
-
-struct wire_link *wire_local_connect(wire_event_fn on_event, wire_gone_fn on_gone, void *context,
-                                     uint32_t *page_size)
-{
-    struct wire_link *link = NULL;
-    pthread_mutex_lock(&local_lock);
-    if (local_host) {
-        link = local_host->connect(local_host->host, on_event, on_gone, context, page_size);
-    }
-    pthread_mutex_unlock(&local_lock);
-    return link;
 }
