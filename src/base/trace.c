@@ -27,9 +27,8 @@ static void trace_open(void)
     if (!path || !*path) {
         return;
     }
-    trace_fd = strcmp(path, "-") == 0
-                   ? STDERR_FILENO
-                   : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    trace_fd = strcmp(path, "-") == 0 ? STDERR_FILENO
+                                      : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     atomic_store(&trace_next_id, (uint64_t)getpid() << 32);
 }
 
@@ -52,6 +51,20 @@ uint64_t trace_current_call(void)
 void trace_set_current_call(uint64_t call_id)
 {
     trace_call_id = call_id;
+}
+
+uint64_t trace_begin_call(void)
+{
+    uint64_t outer = trace_call_id;
+    if (outer == 0) {
+        trace_call_id = trace_new_call();
+    }
+    return outer;
+}
+
+void trace_end_call(uint64_t outer)
+{
+    trace_call_id = outer;
 }
 
 void trace_hop(const char *hop, const char *format, ...)

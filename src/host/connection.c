@@ -359,11 +359,11 @@ bool connection_request(struct connection *connection, struct wire_message *requ
     wire_message_reset(reply, request->header.type);
     reply->header.sequence = request->header.sequence;
     reply->header.call_id = request->header.call_id;
+    trace_set_current_call(request->header.call_id);
     if (request->header.type == WIRE_CLOSE) {
         connection_close(connection);
         return false;
     }
-    trace_set_current_call(request->header.call_id);
     /* Mapping is exclusive against calls, as in the kernel: what it hands out cannot be freed by a
      * call of another thread before it has been duplicated. */
     if (request->header.type == WIRE_MAP) {

@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "base/trace.h"
 #include "host/host.h"
 #include "host/session.h"
 
@@ -140,6 +141,7 @@ static void remote_connection_main(void *argument)
     bool is_open = true;
     while (is_open && wire_receive(remote.fd, &request) == 0) {
         is_open = connection_request(remote.connection, &request, &reply);
+        trace_set_current_call(0);
         if (wire_send(remote.fd, &reply)) {
             break;
         }

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "base/trace.h"
 #include "host/host.h"
 
 /* kIOMessageServiceIsTerminated, as interested clients receive it. */
@@ -304,6 +305,7 @@ void session_request(struct session *session, struct wire_message *request,
     reply->header.sequence = request->header.sequence;
     reply->header.call_id = request->header.call_id;
     IOReturn status = kIOReturnIPCError;
+    trace_set_current_call(request->header.call_id);
     if (request->fd_count == 0) {
         switch (request->header.type) {
         case WIRE_MATCH:

@@ -10,8 +10,9 @@
 #include "iokit/connection.h"
 #include "iokit/session.h"
 
-#define CALL_INLINE_MAX 4096 /* larger structures travel out of line: their size is not reported   \
-                              */
+#define CALL_INLINE_MAX                                                                            \
+    4096 /* larger structures travel out of line: their size is not reported                       \
+          */
 #define CALL_VARIABLE_SIZE ((size_t)-3) /* kIOConnectMethodVarOutputSize */
 
 struct call {
@@ -141,15 +142,12 @@ static kern_return_t call_perform(io_connect_t connect, const struct call *call)
     if (status != KERN_SUCCESS) {
         return status;
     }
-    uint64_t outer = trace_current_call();
-    if (trace_is_on() && !outer) {
-        trace_set_current_call(trace_new_call());
-    }
+    uint64_t outer = trace_begin_call();
     trace_hop("iokit", "IOConnectCallMethod selector=%u scalars=%u", call->selector,
               call->input_count);
     status = call_carry_out(connect, call);
     trace_hop("iokit", "selector=%u -> 0x%x", call->selector, (unsigned)status);
-    trace_set_current_call(outer);
+    trace_end_call(outer);
     return status;
 }
 

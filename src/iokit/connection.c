@@ -24,6 +24,7 @@ static void connection_shut(struct io_connection *connection)
     wire_message_init(&request);
     wire_message_init(&reply);
     wire_message_reset(&request, WIRE_CLOSE);
+    request.header.call_id = trace_current_call();
     /* Waiting for the answer makes what the connection held free when close returns. */
     connection->link->ops->call(connection->link, &request, &reply);
     wire_message_destroy(&request);
@@ -86,6 +87,8 @@ kern_return_t IOServiceOpen(io_service_t service, task_port_t owningTask, uint32
     if (!object) {
         return status;
     }
+    uint64_t outer = trace_begin_call();
+    trace_hop("iokit", "IOServiceOpen type=%u", type);
     status = io_session_open(object->session, object->entry_id, type, &link);
     if (status == KERN_SUCCESS) {
         struct io_connection *connection = connection_create(object, link);
@@ -96,7 +99,8 @@ kern_return_t IOServiceOpen(io_service_t service, task_port_t owningTask, uint32
         }
     }
     io_object_put(object);
-    trace_hop("iokit", "IOServiceOpen type=%u -> 0x%x", type, (unsigned)status);
+    trace_hop("iokit", "IOServiceOpen -> 0x%x", (unsigned)status);
+    trace_end_call(outer);
     return status;
 }
 
@@ -135,12 +139,15 @@ kern_return_t IOServiceClose(io_connect_t connect)
         return status;
     }
     struct io_connection *connection = (struct io_connection *)object;
+    uint64_t outer = trace_begin_call();
+    trace_hop("iokit", "IOServiceClose");
     pthread_rwlock_wrlock(&connection->lock);
     bool is_dead = io_name_is_dead(connect) && TAILQ_EMPTY(&connection->mappings);
     connection_shut(connection);
     pthread_rwlock_unlock(&connection->lock);
     io_name_release(connect);
     io_object_put(object);
+    trace_end_call(outer);
     return is_dead ? MACH_SEND_INVALID_DEST : KERN_SUCCESS;
 }
 

@@ -131,7 +131,7 @@ static void mapping_access(void *context, uint64_t offset, unsigned width, bool 
     } else {
         log_debug("iokit", "access to a mapping failed: 0x%x", (unsigned)status);
     }
-    trace_set_current_call(outer);
+    trace_end_call(outer);
     if (!is_write) {
         *value = result;
     }
@@ -305,6 +305,8 @@ kern_return_t IOConnectMapMemory64(io_connect_t connect, uint32_t memoryType, ta
     }
     mach_vm_address_t address = 0;
     mach_vm_size_t size = 0;
+    uint64_t outer = trace_begin_call();
+    trace_hop("iokit", "IOConnectMapMemory64 type=%u options=0x%x", memoryType, options);
     pthread_rwlock_wrlock(&connection->lock);
     status = mapping_map(connection, memoryType, options, wanted, &mapping);
     if (status == KERN_SUCCESS) {
@@ -313,6 +315,8 @@ kern_return_t IOConnectMapMemory64(io_connect_t connect, uint32_t memoryType, ta
     }
     pthread_rwlock_unlock(&connection->lock);
     connection_release(connection);
+    trace_hop("iokit", "type=%u -> 0x%x", memoryType, (unsigned)status);
+    trace_end_call(outer);
     if (status == KERN_SUCCESS) {
         *atAddress = address;
         *ofSize = size;
@@ -334,6 +338,8 @@ kern_return_t IOConnectUnmapMemory64(io_connect_t connect, uint32_t memoryType,
     if (!connection) {
         return status;
     }
+    uint64_t outer = trace_begin_call();
+    trace_hop("iokit", "IOConnectUnmapMemory64 type=%u", memoryType);
     wire_message_init(&reply);
     pthread_rwlock_wrlock(&connection->lock);
     status = mapping_ask(connection, memoryType, &reply, &memory);
@@ -357,5 +363,6 @@ kern_return_t IOConnectUnmapMemory64(io_connect_t connect, uint32_t memoryType,
     pthread_rwlock_unlock(&connection->lock);
     wire_message_destroy(&reply);
     connection_release(connection);
+    trace_end_call(outer);
     return status;
 }

@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "iokit/event.h"
 #include "iokit/object.h"
 #include "iokit/page_size.h"
@@ -248,6 +249,7 @@ kern_return_t io_session_request(struct io_session *session, struct wire_message
     if (session->is_gone) {
         return MACH_SEND_INVALID_DEST;
     }
+    request->header.call_id = trace_current_call();
     int error = session->control->ops->call(session->control, request, reply);
     return error ? io_status_of_link(error) : reply->header.status;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/trace.h"
 #include "wire/protocol.h"
 
 struct socket_link {
@@ -24,6 +25,7 @@ static int socket_link_exchange(struct socket_link *self, struct wire_message *r
                                 struct wire_message *reply)
 {
     request->header.sequence = ++self->sequence;
+    trace_hop("wire", "request type=%u, %zu bytes", request->header.type, request->length);
     int error = wire_send(self->fd, request);
     if (error == -EPIPE || error == -ECONNRESET) {
         return -ECONNRESET;
@@ -35,6 +37,7 @@ static int socket_link_exchange(struct socket_link *self, struct wire_message *r
                    reply->header.type != request->header.type)) {
         error = -EBADMSG;
     }
+    trace_hop("wire", "reply type=%u, %zu bytes (%d)", request->header.type, reply->length, error);
     return error;
 }
 
