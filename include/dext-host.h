@@ -23,9 +23,9 @@ extern "C" {
 typedef struct DextHost DextHost;
 
 typedef struct DextHostOptions {
-    uint32_t page_size;  /* what clients see as vm_page_size: 4096, 16384 or 0 (the machine's) */
-    bool access_open;    /* unclaimed clients may access, as on the real dext (reads give ones) */
-    const char *group;   /* socket: name of a group whose members may connect; NULL = own uid only */
+    uint32_t page_size; /* what clients see as vm_page_size: 4096, 16384 or 0 (the machine's) */
+    bool access_open;   /* unclaimed clients may access, as on the real dext (reads give ones) */
+    const char *group;  /* socket: name of a group whose members may connect; NULL = own uid only */
 } DextHostOptions;
 
 /* What a host holds at this moment: for tests and for people. */

@@ -10,10 +10,10 @@
 
 #include <stdint.h>
 
-#define DEXT_SERVICE_CLASS       "IOUserService"     /* kernel class of every dext service */
-#define DEXT_USER_CLASS_KEY      "IOUserClass"       /* registry key that names the dext's class */
-#define DEXT_USER_CLASS          "VFIOUserPCIDriver" /* its value for the dext this is about */
-#define DEXT_USER_CLIENT_TYPE    0                   /* the only type IOServiceOpen accepts */
+#define DEXT_SERVICE_CLASS    "IOUserService"     /* kernel class of every dext service */
+#define DEXT_USER_CLASS_KEY   "IOUserClass"       /* registry key that names the dext's class */
+#define DEXT_USER_CLASS       "VFIOUserPCIDriver" /* its value for the dext this is about */
+#define DEXT_USER_CLIENT_TYPE 0                   /* the only type IOServiceOpen accepts */
 
 /*
  * One row a selector: X(NAME, number, scalars in, scalars out, asynchronous).
@@ -51,45 +51,47 @@ enum dext_selector {
 };
 
 /* Memory types for IOConnectMapMemory64. */
-#define DEXT_MEMORY_DMA_BUFFER   0
-#define DEXT_MEMORY_BAR(bar)     (1 + (bar)) /* bar 0..5, the BAR index, not the memory index */
-#define DEXT_MEMORY_IRQ_STATE    7
+#define DEXT_MEMORY_DMA_BUFFER 0
+#define DEXT_MEMORY_BAR(bar)   (1 + (bar)) /* bar 0..5, the BAR index, not the memory index */
+#define DEXT_MEMORY_IRQ_STATE  7
 
-#define DEXT_BAR_COUNT           6
-#define DEXT_CONFIG_BYTES        4096
+#define DEXT_BAR_COUNT         6
+#define DEXT_CONFIG_BYTES      4096
 
 /* BAR types: the low bits of a BAR register. */
-#define DEXT_BAR_TYPE_M32        0x00
-#define DEXT_BAR_TYPE_IO         0x01
-#define DEXT_BAR_TYPE_M64        0x04
-#define DEXT_BAR_TYPE_M32PF      0x08
-#define DEXT_BAR_TYPE_M64PF      0x0c
-#define DEXT_BAR_IS_IO(type)     (((type) & 0x1) != 0)
-#define DEXT_BAR_IS_64BIT(type)  (!DEXT_BAR_IS_IO(type) && ((type) & 0x6) == 0x4)
-#define DEXT_BAR_IS_PREFETCH(t)  (!DEXT_BAR_IS_IO(t) && ((t) & 0x8) != 0)
+#define DEXT_BAR_TYPE_M32       0x00
+#define DEXT_BAR_TYPE_IO        0x01
+#define DEXT_BAR_TYPE_M64       0x04
+#define DEXT_BAR_TYPE_M32PF     0x08
+#define DEXT_BAR_TYPE_M64PF     0x0c
+#define DEXT_BAR_IS_IO(type)    (((type)&0x1) != 0)
+#define DEXT_BAR_IS_64BIT(type) (!DEXT_BAR_IS_IO(type) && ((type)&0x6) == 0x4)
+#define DEXT_BAR_IS_PREFETCH(t) (!DEXT_BAR_IS_IO(t) && ((t)&0x8) != 0)
 
 /* DMA limits of the real dext. */
-#define DEXT_DMA_CHUNK_BYTES     (UINT64_C(1536) * 1024 * 1024) /* 1.5 GiB */
-#define DEXT_DMA_MAX_CHUNKS      128
-#define DEXT_DMA_MAX_REGIONS     65536
+#define DEXT_DMA_CHUNK_BYTES (UINT64_C(1536) * 1024 * 1024) /* 1.5 GiB */
+#define DEXT_DMA_MAX_CHUNKS  128
+#define DEXT_DMA_MAX_REGIONS 65536
 
 /* Interrupts: vector v is bit v % 64 of word v / 64. */
-#define DEXT_IRQ_WORDS           4
-#define DEXT_IRQ_MAX_VECTORS     256
+#define DEXT_IRQ_WORDS       4
+#define DEXT_IRQ_MAX_VECTORS 256
 
 /* Memory type 7, shared by the dext and one client. Words little-endian, accessed atomically. */
-#define DEXT_IRQ_STATE_BYTES     16384
+#define DEXT_IRQ_STATE_BYTES 16384
 struct dext_irq_state {
     uint64_t pending[DEXT_IRQ_WORDS]; /* 0x00: set by the dext, cleared by the client */
     uint64_t enabled[DEXT_IRQ_WORDS]; /* 0x20: written by the client */
 };
 
-/* GetCapabilities (ours), outputs in order: version, features, regions, aperture, granule, batch. */
-#define DEXT_INTERFACE_VERSION   1
-#define DEXT_FEATURE_STATISTICS  (UINT64_C(1) << 0)
-#define DEXT_FEATURE_STATE       (UINT64_C(1) << 1)
+/* GetCapabilities (ours), outputs in order: version, features, regions, aperture, granule, batch.
+ */
+#define DEXT_INTERFACE_VERSION  1
+#define DEXT_FEATURE_STATISTICS (UINT64_C(1) << 0)
+#define DEXT_FEATURE_STATE      (UINT64_C(1) << 1)
 
-/* GetStatistics (ours): index of each output. Counts since the dext started; all clients together. */
+/* GetStatistics (ours): index of each output. Counts since the dext started; all clients together.
+ */
 enum dext_statistic {
     DEXT_STAT_LIVE_REGIONS = 0,
     DEXT_STAT_PEAK_REGIONS = 1,

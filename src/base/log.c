@@ -16,8 +16,8 @@
 static const char *const log_level_names[] = {"error", "warning", "info", "debug"};
 
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
-static log_sink_fn log_sink;    /* under log_lock */
-static void *log_sink_opaque;   /* under log_lock */
+static log_sink_fn log_sink;     /* under log_lock */
+static void *log_sink_opaque;    /* under log_lock */
 static _Atomic int log_max = -2; /* -2: not yet read from the environment, -1: nothing */
 
 static void log_to_stderr(void *opaque, enum log_level level, const char *hop, const char *line)

@@ -14,7 +14,8 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 
-/* The largest page size a host may show to clients: a mapping never ends inside a page of theirs. */
+/* The largest page size a host may show to clients: a mapping never ends inside a page of theirs.
+ */
 #define SHARED_MEMORY_GRANULE 16384
 
 int shared_memory_create(const char *name, uint64_t bytes, struct shared_memory *out)

@@ -3,8 +3,9 @@
  * Knows nothing of processes, sockets or frames: what DriverKit gives a dext arrives as
  * dext_host_ops, so dispatch runs in-process, in dextd and under a fuzzer.
  *
- * Threads: any. Calls are serialised per dext, as on DriverKit's default queue. Lock order: the
- * dext's lock, then the provider's, then the dext's interrupt lock (leaf).
+ * Threads: any. Calls are serialised per dext, as on DriverKit's default queue, but for the three
+ * that only look (GetCapabilities, GetStatistics, GetDeviceState): they answer while a reset runs.
+ * Lock order: the dext's lock, then the provider's, then the dext's interrupt lock (leaf).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -31,8 +32,10 @@ struct dext_host_ops {
     int (*client_memory)(void *client_context, uint64_t address, uint64_t bytes,
                          struct dma_memory **out);
 
-    /* Complete the asynchronous call that came with this token: send status and count arguments.
-     * Called on any thread with the interrupt lock held: must not block or call the dext. */
+    /* Complete the asynchronous call that came with this token: send status and count arguments
+     * (WaitInterrupt: success and none). May come before the call that brought the token returns;
+     * at most once a token, never for one that a newer wait replaced. Called on any thread with the
+     * interrupt lock held: must not block or call the dext. */
     void (*async_complete)(void *client_context, uint64_t token, IOReturn status,
                            const uint64_t *arguments, unsigned count);
 
@@ -62,7 +65,7 @@ struct dext_arguments {
 
 /* What a memory type is made of. */
 struct dext_memory {
-    uint64_t bytes; /* exact length to report */
+    uint64_t bytes; /* exact length to report; the one range of types 0 and 7 is whole granules */
     struct pci_direct_range ranges[PCI_MAX_RANGES];
     unsigned range_count; /* what is in no range is trapped */
     bool is_read_only;
@@ -84,8 +87,8 @@ IOReturn dext_client_open(struct dext *dext, uint32_t type, void *client_context
 /**
  * Stop and free a user client: releases claim, DMA, interrupts, buffer; when it was the last claim,
  * bus mastering goes off before any memory is let go. After it returns the host ops are not called
- * for it again and no device access reaches its memory. May block for accesses under way. NULL is
- * fine.
+ * for it again and no device access reaches its memory. No call for this client may be under way or
+ * begin. May block for accesses under way and for another client's reset. NULL is fine.
  */
 void dext_client_stop(struct dext_client *client);
 
@@ -100,12 +103,15 @@ IOReturn dext_client_external_method(struct dext_client *client, uint64_t select
 IOReturn dext_client_memory_for_type(struct dext_client *client, uint64_t type,
                                      struct dext_memory *out);
 
-/** A load or store that hit a trapped part of memory type type. Checks as for mapping. A read
- * always stores *value (ones when it fails). */
+/** A load or store that hit a trapped part of memory type type, a BAR (kIOReturnBadArgument for
+ * other types: nothing of them is trapped; also for width, alignment and range). Checks as for
+ * mapping, but a device that is gone gives ones with success. A read always stores *value (ones
+ * when it fails). */
 IOReturn dext_client_memory_access(struct dext_client *client, uint64_t type, uint64_t offset,
                                    uint64_t width, bool is_write, uint64_t *value);
 
-/** The device has gone (surprise removal): completes nothing, fails what comes. */
+/** The device has gone (surprise removal): completes nothing, fails what comes, ends a reset under
+ * way. Does not tell the provider (provider_remove does) nor wait for any call. */
 void dext_device_removed(struct dext *dext);
 
 #endif

@@ -136,7 +136,6 @@ IOReturn dext_bar_write(struct dext *dext, unsigned bar, uint64_t offset, uint64
 /** Unmap and free every region and the buffer of a client. Blocks for accesses under way. */
 void dext_dma_release(struct dext_client *client);
 void dext_buffer_free(struct dext_client *client);
-int dext_region_compare(const struct dext_region *a, const struct dext_region *b);
 
 /** No vector reaches the client any more; its page is gone. */
 void dext_irq_release(struct dext_client *client);

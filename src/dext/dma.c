@@ -11,13 +11,13 @@
 #include "base/checked.h"
 #include "base/status.h"
 
-int dext_region_compare(const struct dext_region *a, const struct dext_region *b)
+static int region_compare(const struct dext_region *a, const struct dext_region *b)
 {
     return (a->iova > b->iova) - (a->iova < b->iova);
 }
 
 /* RB_GENERATE_STATIC wants a BSD __unused, which libbsd leaves out on Linux. */
-RB_GENERATE_INTERNAL(dext_region_tree, dext_region, by_iova, dext_region_compare,
+RB_GENERATE_INTERNAL(dext_region_tree, dext_region, by_iova, region_compare,
                      __attribute__((__unused__)) static)
 
 static struct dext_region *region_find(struct dext_client *client, iova_t iova)

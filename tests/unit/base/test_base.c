@@ -106,10 +106,8 @@ static void log_filters_by_level(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ranges_do_not_overflow),
-        cmocka_unit_test(widths_are_powers_of_two),
-        cmocka_unit_test(status_translates_both_ways),
-        cmocka_unit_test(shared_memory_is_sealed),
+        cmocka_unit_test(ranges_do_not_overflow),      cmocka_unit_test(widths_are_powers_of_two),
+        cmocka_unit_test(status_translates_both_ways), cmocka_unit_test(shared_memory_is_sealed),
         cmocka_unit_test(log_filters_by_level),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
