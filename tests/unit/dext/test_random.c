@@ -131,9 +131,9 @@ static void random_call(struct dext_client *client)
         .scalar_in_count = in_count,
         .scalar_out = out,
         .scalar_out_count = out_count,
-        .has_completion = random_below(2),
         .completion_token = random_word(),
     };
+    arguments.has_completion = random_below(2); /* one draw a statement: the order is the seed's */
     uint64_t selector = random_selector();
     IOReturn status = dext_client_external_method(client, selector, &arguments);
     /* That a BAR is unused is an answer like another. */
@@ -151,9 +151,10 @@ static void random_memory(struct dext_client *client)
     uint64_t type = random_below(4) ? random_below(9) : random_scalar();
     check_answer(dext_client_memory_for_type(client, type, &memory), true);
     assert_true(memory.range_count <= PCI_MAX_RANGES);
-    check_answer(dext_client_memory_access(client, type, random_scalar(), random_scalar(),
-                                           random_below(2), &value),
-                 true);
+    uint64_t offset = random_scalar();
+    uint64_t width = random_scalar();
+    bool is_write = random_below(2);
+    check_answer(dext_client_memory_access(client, type, offset, width, is_write, &value), true);
 }
 
 static void random_step(struct fixture *f)
