@@ -33,6 +33,11 @@ bool trap_is_supported(void);
  * again if another has replaced it; faults elsewhere go to the handler that was there before.
  * Threads that access the region must not block SIGSEGV; system calls given its addresses fail with
  * EFAULT.
+ *
+ * Completed: naturally aligned accesses of 1, 2, 4 or 8 bytes by integer moves and arithmetic,
+ * scalar vector moves and string instructions (one access an element). Read-modify-write is a read
+ * and then a write of the device, LOCK or not. All else is refused with a line on stderr and then
+ * faults as it would have without a region.
  */
 int trap_region_add(void *base, size_t bytes, trap_access_fn access, void *context,
                     struct trap_region **out);
