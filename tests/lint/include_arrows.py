@@ -32,7 +32,6 @@ EXTRA = {
     "base": {CODES},               # the one table between errno and IOReturn
     "dext": {CODES},               # dispatch answers in IOReturn
     "host": {CODES, "dext-host.h"},
-    "iokit": {"dext-host.h"},
     "client": {"apple-dext-client.h"},
 }
 MAY_USE_APPLE = {"iokit", "client"}
