@@ -290,7 +290,7 @@ void apple_dext_interrupt_notify_destroy(AppleDextInterruptNotify *notify);
  * @host_root: borrowed; name of the root port the device hangs under, as AppleDextInstance.root;
  * NULL means any
  * @errp: NULL, or set on failure to one line of text that says why and, for an ambiguous address,
- * which roots there are; malloc'ed, the caller frees it
+ * which roots there are; malloc'ed, the caller frees it (NULL when even that has no memory)
  */
 io_connect_t apple_dext_connect_with_root(uint8_t bus, uint8_t device, uint8_t function,
                                           const char *host_root, char **errp);

@@ -8,7 +8,10 @@
 
 #include "apple-dext-client.h"
 
-/** Write one line, without newline. Any thread; no lock of the client may be held. Keeps errno. */
+/**
+ * Write one line, without newline. Any thread. Locks of the client may be held: the callback is
+ * forbidden to call the library. Keeps errno.
+ */
 void client_log(AppleDextLogLevel level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -120,7 +120,13 @@ AppleDextInterruptNotify *apple_dext_interrupt_notify_create(io_connect_t connec
     struct client_connection *state;
     AppleDextInterruptNotify *notify;
 
-    if (handler_fn == NULL || client_connection_enter(connection, &state) != kIOReturnSuccess) {
+    if (handler_fn == NULL || connection == IO_OBJECT_NULL) {
+        return NULL;
+    }
+    kern_return_t status = client_connection_enter(connection, &state);
+    if (status != kIOReturnSuccess) {
+        client_log(APPLE_DEXT_LOG_ERROR, "no interrupt notice: 0x%08x, %s", (unsigned)status,
+                   apple_dext_status_text(status));
         return NULL;
     }
     notify = notify_new(state);

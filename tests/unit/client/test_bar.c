@@ -171,6 +171,7 @@ static void mapping_twice_takes_two_unmaps(void **state)
     assert_true(fake.memory[1].is_mapped);
     assert_int_equal(apple_dext_unmap_bar(port, 0, second), kIOReturnSuccess);
     assert_false(fake.memory[1].is_mapped);
+    assert_int_equal(fake.memory[1].maps, 1);
     assert_int_equal(fake.memory[1].unmaps, 1);
     assert_int_equal(apple_dext_unmap_bar(port, 0, first), kIOReturnBadArgument);
     apple_dext_disconnect(port);
