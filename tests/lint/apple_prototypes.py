@@ -273,6 +273,15 @@ BAD = [
 ]
 
 
+def compile_consumer(headers_root):
+    """Findings of the program that compiles against our headers, against Apple's."""
+    source = (lintlib.ROOT / "tests" / "lint" / "apple_consumer.c").read_text(encoding="utf-8")
+    for target in TARGETS:
+        run = apples(headers_root, target).run(source, "-fsyntax-only", "-Wall", "-Werror")
+        if run.returncode != 0:
+            yield f"{target}: {run.stderr}"
+
+
 def is_caught(headers_root, scratch, sample):
     _, header, text, replacement = sample
     copy = Path(scratch) / "copy"
@@ -289,6 +298,8 @@ def points(headers_root):
     findings, count = check(lintlib.ROOT, headers_root)
     lines = [f"{path}: {text}" for path, _, text in findings]
     yield not lines, f"agreement with Apple's headers: {count} assertions", lines
+    lines = list(compile_consumer(headers_root))
+    yield not lines, "a program of ours compiles against Apple's headers", lines
     with tempfile.TemporaryDirectory(prefix="dextlink-apple-") as scratch:
         for sample in BAD:
             yield is_caught(headers_root, scratch, sample), f"catches {sample[0]}", []

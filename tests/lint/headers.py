@@ -11,6 +11,7 @@ import sys
 import lintlib
 
 FOLDERS = ("include", "src/iokit/include")
+CONSUMER_PROGRAM = "tests/lint/apple_consumer.c"
 STRICT = ["-Wall", "-Wextra", "-pedantic"]
 # What QEMU compiles with, as far as headers are concerned.
 CONSUMER = ["-Wall", "-Wundef", "-Wwrite-strings", "-Wmissing-prototypes", "-Wredundant-decls",
@@ -34,7 +35,19 @@ def compile_header(root, header, language, compiler, flags):
     return [(header, 0, f"{compiler} {flags[0]}: {(lines or [run.stderr])[0]}")]
 
 
+def compile_consumer(root, language, compiler, flags):
+    """Findings of the program that uses Apple's interface as C and as C++."""
+    includes = [f"-I{root / folder}" for folder in FOLDERS]
+    run = subprocess.run([compiler, "-x", language, *flags, "-Werror", *includes, "-fsyntax-only",
+                          str(root / CONSUMER_PROGRAM)], text=True, capture_output=True, check=False)
+    return [(CONSUMER_PROGRAM, 0, f"{compiler}: {run.stderr}")] if run.returncode else []
+
+
 def check(root):
+    if (root / CONSUMER_PROGRAM).exists():
+        for language, flags in WAYS:
+            for compiler in filter(shutil.which, COMPILERS[language]):
+                yield from compile_consumer(root, language, compiler, flags)
     jobs = []
     for folder in FOLDERS:
         for path in sorted((root / folder).rglob("*.h")):

@@ -35,10 +35,15 @@
 #define CF_RELEASES_ARGUMENT
 #endif
 
-/* An enumeration as wide as an integer type: exact in C++, a typedef of the integer in C. */
+/* An enumeration as wide as an integer type: exact in C++, a typedef of the integer in C. Options,
+ * which callers combine, are integers in both. */
 #ifdef __cplusplus
 #define DEXTLINK_CF_ENUM(type, name) enum name : type
+#define DEXTLINK_CF_OPTIONS(type, name)                                                            \
+    typedef type name;                                                                             \
+    enum : type
 #else
+#define DEXTLINK_CF_OPTIONS(type, name) DEXTLINK_CF_ENUM(type, name)
 #define DEXTLINK_CF_ENUM(type, name)                                                               \
     typedef type name;                                                                             \
     enum

@@ -24,8 +24,8 @@ DEXTLINK_CF_ENUM(CFStringEncoding, CFStringBuiltInEncodings){
     kCFStringEncodingMacRoman = 0, kCFStringEncodingISOLatin1 = 0x0201,
     kCFStringEncodingASCII = 0x0600, kCFStringEncodingUTF8 = 0x08000100};
 
-DEXTLINK_CF_ENUM(CFOptionFlags, CFStringCompareFlags){kCFCompareCaseInsensitive = 1,
-                                                      kCFCompareNumerically = 64};
+DEXTLINK_CF_OPTIONS(CFOptionFlags, CFStringCompareFlags){kCFCompareCaseInsensitive = 1,
+                                                         kCFCompareNumerically = 64};
 
 CF_EXPORT CFTypeID CFStringGetTypeID(void);
 
