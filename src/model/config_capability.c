@@ -1,6 +1,5 @@
 /*
- * Builders for the capabilities a model's config space may carry, and the two that act: function
- * level reset and power state.
+ * Builders for the capabilities a model's config space may carry, and the power state.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -39,7 +38,7 @@ unsigned config_add_pcie(struct config_space *config, const struct config_pcie *
                      0x8021u | (pcie->has_flr ? PCIE_DEVICE_CAPABILITIES_FLR : 0));
     config_space_set(config, base + PCIE_DEVICE_CONTROL, 2, 0x2810); /* 512-byte reads, relaxed */
     config_space_set_writable(config, base + PCIE_DEVICE_CONTROL, 2,
-                              0x79ffu | (pcie->has_flr ? PCIE_DEVICE_CONTROL_FLR : 0));
+                              0x79ff); /* not Initiate FLR, which the host sees and which reads 0 */
     config_space_set_w1c(config, base + PCIE_DEVICE_STATUS, 2, 0x000f);
     config_space_set(config, base + PCIE_DEVICE_CAPABILITIES_2, 4, 0x10); /* timeout disable */
     config_space_set_writable(config, base + PCIE_DEVICE_CONTROL_2, 2, 0x0010);
@@ -108,18 +107,6 @@ unsigned config_add_vendor_extended(struct config_space *config, uint16_t id, ui
                      id | (uint32_t)(revision & 0xf) << 16 | (uint32_t)(8 + count) << 20);
     memcpy(config->value + base + 8, body, count);
     return base;
-}
-
-bool config_take_flr(struct config_space *config)
-{
-    unsigned base = config_space_find(config, CAPABILITY_PCIE);
-    if (base == 0)
-        return false;
-    uint32_t control = config_space_get(config, base + PCIE_DEVICE_CONTROL, 2);
-    if ((control & PCIE_DEVICE_CONTROL_FLR) == 0)
-        return false;
-    config_space_set(config, base + PCIE_DEVICE_CONTROL, 2, control & ~PCIE_DEVICE_CONTROL_FLR);
-    return true;
 }
 
 void config_set_transactions_pending(struct config_space *config, bool is_pending)

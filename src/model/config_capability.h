@@ -40,10 +40,6 @@ unsigned config_add_serial(struct config_space *config, uint64_t serial);
 unsigned config_add_vendor_extended(struct config_space *config, uint16_t id, uint8_t revision,
                                     const void *body, unsigned count);
 
-/** Whether Initiate Function Level Reset is set; clears it, as it always reads 0. False for a
- * function without FLR. Call it from config_written. */
-bool config_take_flr(struct config_space *config);
-
 /** Show or hide Transactions Pending in Device Status. */
 void config_set_transactions_pending(struct config_space *config, bool is_pending);
 
@@ -51,7 +47,7 @@ enum config_power_change {
     CONFIG_POWER_SAME,
     CONFIG_POWER_SLEPT,      /* D0 to D3hot */
     CONFIG_POWER_WOKE,       /* D3hot to D0, state kept (No_Soft_Reset) */
-    CONFIG_POWER_WOKE_RESET, /* D3hot to D0: the function resets itself */
+    CONFIG_POWER_WOKE_RESET, /* D3hot to D0: the host resets the function next */
 };
 
 /** What a config write did to the power state. *state (0 or 3) is the state so far and is updated.

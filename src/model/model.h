@@ -114,7 +114,9 @@ struct model_ops {
                        uint64_t value);
 
     /* Config space was written: [offset, offset + width) already stored through the write masks
-     * of model->config. For side effects (MSI enable, FLR bit). Optional. */
+     * of model->config. For side effects (MSI enable, power state). The host itself sees writes
+     * that ask for a reset (Initiate FLR, D3hot to D0 without No_Soft_Reset) and calls reset after
+     * this. Optional. */
     void (*config_written)(struct model *model, unsigned offset, unsigned width);
 
     /* A timer's deadline passed. Optional when shape.timer_count is 0. */

@@ -99,11 +99,6 @@ static void testdev_config_written(struct model *model, unsigned offset, unsigne
 
     if (dev->config.answer != CONFIG_ANSWER_NORMAL)
         return;
-    if (config_take_flr(&dev->config)) {
-        timers_cancel(dev);
-        testdev_reset(model, MODEL_RESET_FUNCTION);
-        return;
-    }
     switch (config_power_written(&dev->config, &dev->power_state)) {
     case CONFIG_POWER_SLEPT: /* a sleeping function sends nothing */
         timers_cancel(dev);
@@ -111,8 +106,7 @@ static void testdev_config_written(struct model *model, unsigned offset, unsigne
     case CONFIG_POWER_WOKE:
         timers_resume(dev);
         break;
-    case CONFIG_POWER_WOKE_RESET:
-        testdev_reset(model, MODEL_RESET_POWER);
+    case CONFIG_POWER_WOKE_RESET: /* the host's call of reset follows */
         return;
     case CONFIG_POWER_SAME:
         break;

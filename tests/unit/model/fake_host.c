@@ -235,11 +235,36 @@ uint32_t fake_config_read(struct fake_host *fake, unsigned offset, unsigned widt
     return config_space_read(fake->model->config, offset, width);
 }
 
+static unsigned power_control(const struct fake_host *fake)
+{
+    unsigned power = config_space_find(fake->model->config, CAPABILITY_POWER);
+    return power != 0 ? config_space_get(fake->model->config, power + POWER_CONTROL, 2) : 0;
+}
+
+static bool initiates_flr(const struct fake_host *fake, unsigned offset, unsigned width,
+                          uint32_t value)
+{
+    unsigned pcie = config_space_find(fake->model->config, CAPABILITY_PCIE);
+    unsigned high_byte = pcie + PCIE_DEVICE_CONTROL + 1;
+    return pcie != 0 && fake->model->shape.has_flr &&
+           fake->model->config->answer == CONFIG_ANSWER_NORMAL && high_byte >= offset &&
+           high_byte < offset + width && (value >> (8 * (high_byte - offset)) & 0x80) != 0;
+}
+
 void fake_config_write(struct fake_host *fake, unsigned offset, unsigned width, uint32_t value)
 {
+    bool is_flr = initiates_flr(fake, offset, width, value);
+    unsigned before = power_control(fake);
+
     config_space_write(fake->model->config, offset, width, value);
     if (fake->model->ops->config_written != NULL)
         fake->model->ops->config_written(fake->model, offset, width);
+    unsigned after = power_control(fake);
+    if ((before & POWER_CONTROL_STATE) == 3 && (after & POWER_CONTROL_STATE) == 0 &&
+        (after & POWER_CONTROL_NO_SOFT_RESET) == 0)
+        fake_reset(fake, MODEL_RESET_POWER);
+    else if (is_flr)
+        fake_reset(fake, MODEL_RESET_FUNCTION);
 }
 
 void fake_reset(struct fake_host *fake, enum model_reset kind)

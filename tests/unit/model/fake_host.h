@@ -56,7 +56,8 @@ uint64_t fake_read(struct fake_host *fake, unsigned bar, uint64_t offset, unsign
 void fake_write(struct fake_host *fake, unsigned bar, uint64_t offset, unsigned width,
                 uint64_t value);
 uint32_t fake_config_read(struct fake_host *fake, unsigned offset, unsigned width);
-/** Store through the masks and tell the model, as a host does. */
+/** Store through the masks, tell the model, and carry out the reset that was asked for, if any; as
+ * a host does. */
 void fake_config_write(struct fake_host *fake, unsigned offset, unsigned width, uint32_t value);
 /** Cancel the timers and reset, as a host does. */
 void fake_reset(struct fake_host *fake, enum model_reset kind);
