@@ -6,6 +6,7 @@
 #include <apple-dext-client.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { EDU_FACTORIAL = 0x08, EDU_STATUS = 0x20, EDU_COMPUTING = 0x01 };
 
@@ -31,11 +32,17 @@ static kern_return_t factorial(io_connect_t device, uint32_t n, uint32_t *result
 
 int main(void)
 {
-    io_connect_t device = apple_dext_connect(0x01, 0x00, 0); /* 01:00.0 */
+    char *why;
+    io_connect_t device = apple_dext_connect_with_root(0x01, 0x00, 0, NULL, &why); /* 01:00.0 */
     uint64_t ids;
     uint32_t result;
-    kern_return_t code = apple_dext_claim(device);
 
+    if (device == IO_OBJECT_NULL) {
+        fprintf(stderr, "%s\n", why);
+        free(why);
+        return 1;
+    }
+    kern_return_t code = apple_dext_claim(device);
     if (code == KERN_SUCCESS)
         code = apple_dext_config_read(device, 0, 4, &ids);
     if (code == KERN_SUCCESS)
