@@ -6,7 +6,9 @@ BUILD := build
 BUILD_ASAN := build-asan
 BUILD_TSAN := build-tsan
 # Suites that run a second time under ThreadSanitizer.
-TSAN_SUITES := unit
+TSAN_SUITES := unit,contract
+# Sanitizers and shared machines are slow: a test hangs when it takes this many times its limit.
+PATIENCE := --timeout-multiplier 4
 
 .PHONY: help build demo test bench lint format clean setup setup-tests
 
@@ -44,14 +46,14 @@ demo: build
 test: $(BUILD_ASAN)/build.ninja $(BUILD_TSAN)/build.ninja
 	@ninja -C $(BUILD_ASAN) --quiet
 	@ninja -C $(BUILD_TSAN) --quiet
-	@scripts/run-tests $(BUILD_ASAN) $(BUILD_TSAN)@$(TSAN_SUITES)
+	@scripts/run-tests $(BUILD_ASAN) $(BUILD_TSAN)@$(TSAN_SUITES) -- $(PATIENCE)
 
 bench: build
 	@$(BUILD)/bench/dextbench
 
 lint: $(BUILD_ASAN)/build.ninja
 	@ninja -C $(BUILD_ASAN) --quiet
-	@scripts/run-tests $(BUILD_ASAN)@lint
+	@scripts/run-tests $(BUILD_ASAN)@lint -- $(PATIENCE)
 
 format: | setup-tests
 	git ls-files '*.c' '*.h' | xargs clang-format -i
