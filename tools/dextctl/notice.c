@@ -15,6 +15,7 @@
 
 #define BYTE_WAKE 'w'
 #define BYTE_STOP 's'
+#define LOOK_MS   500 /* how often an idle waiter asks whether the device is still there */
 
 /* A full pipe drops the byte: then there are wake-ups enough to be read. */
 static void put(struct notice *notice, char byte)
@@ -98,31 +99,50 @@ static kern_return_t collect(struct notice *notice, uint64_t pending[4])
     return code == KERN_SUCCESS ? apple_dext_interrupt_notify_rearm(notice->notify) : code;
 }
 
+/* An armed notice of a driver that ends stays silent, so somebody has to look. */
+static kern_return_t look_alive(const struct notice *notice)
+{
+    AppleDextDeviceState state;
+    kern_return_t code = apple_dext_get_device_state(notice->session->connection, &state);
+    if (code != KERN_SUCCESS) {
+        return code;
+    }
+    return state.presence == APPLE_DEXT_REMOVED ? kIOReturnNoDevice : KERN_SUCCESS;
+}
+
+/* Wait for the pipe, at most until deadline_ms and not for longer than one look at the device. */
+static int wait_for_pipe(const struct notice *notice, double deadline_ms)
+{
+    struct pollfd readable = {.fd = notice->pipe[0], .events = POLLIN};
+    double left_ms = deadline_ms - now_ms();
+    if (left_ms > LOOK_MS) {
+        left_ms = LOOK_MS;
+    }
+    int ready = poll(&readable, 1, left_ms > 0 ? (int)left_ms + 1 : 0);
+    return ready < 0 && errno == EINTR ? 0 : ready;
+}
+
 enum notice_result notice_wait(struct notice *notice, double seconds, uint64_t pending[4],
                                kern_return_t *code)
 {
-    double deadline = now_ms() + seconds * 1e3;
+    double deadline_ms = now_ms() + seconds * 1e3;
     for (;;) {
-        double left = deadline - now_ms();
-        struct pollfd readable = {.fd = notice->pipe[0], .events = POLLIN};
-        /* whole days at a time: poll counts milliseconds in an int */
-        int ready = poll(&readable, 1, left <= 0 ? 0 : left > 86400e3 ? 86400000 : (int)left + 1);
-        if (ready < 0 && errno != EINTR) {
+        int ready = wait_for_pipe(notice, deadline_ms);
+        if (ready > 0 && drain(notice)) {
+            return NOTICE_STOPPED;
+        }
+        if (ready < 0) {
             *code = kIOReturnError;
+        } else {
+            *code = ready > 0 ? collect(notice, pending) : look_alive(notice);
+        }
+        if (*code != KERN_SUCCESS) {
             return NOTICE_FAILED;
         }
-        if (ready > 0) {
-            if (drain(notice)) {
-                return NOTICE_STOPPED;
-            }
-            *code = collect(notice, pending);
-            if (*code != KERN_SUCCESS) {
-                return NOTICE_FAILED;
-            }
-            if (pending[0] | pending[1] | pending[2] | pending[3]) {
-                return NOTICE_PENDING;
-            }
-        } else if (now_ms() >= deadline) {
+        if (pending[0] | pending[1] | pending[2] | pending[3]) {
+            return NOTICE_PENDING;
+        }
+        if (ready == 0 && now_ms() >= deadline_ms) {
             return NOTICE_TIMEOUT;
         }
     }

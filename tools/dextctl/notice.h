@@ -22,7 +22,7 @@ enum notice_result {
     NOTICE_PENDING, /* vectors arrived */
     NOTICE_TIMEOUT,
     NOTICE_STOPPED, /* notice_stop */
-    NOTICE_FAILED,  /* the device or its driver has gone: notice_failure says */
+    NOTICE_FAILED,  /* the device or its driver has gone */
 };
 
 /**
@@ -33,8 +33,8 @@ int notice_open(struct notice *notice, const struct session *session);
 void notice_close(struct notice *notice);
 
 /**
- * Wait at most seconds for vectors; pending gets them, one bit each. Returns what happened, with
- * *code set on NOTICE_FAILED.
+ * Wait at most seconds for vectors; pending, zeroed by the caller, gets them, one bit each. Returns
+ * what happened, with *code set on NOTICE_FAILED: also when the device goes while nothing arrives.
  */
 enum notice_result notice_wait(struct notice *notice, double seconds, uint64_t pending[4],
                                kern_return_t *code);
