@@ -15,10 +15,33 @@
 #include <unistd.h>
 
 #define DEVICES_MAX 8
+#define PATH_BYTES  96
 
-static void run_dextd(const char *path, const char *socket, const char *const *devices,
-                      size_t count, int ready_fd)
+static void log_path(const struct dextd_child *child, char path[PATH_BYTES])
 {
+    snprintf(path, PATH_BYTES, "%s/dextd.log", child->directory);
+}
+
+/* What dextd said, for a failure; its line when all is well would stand among the figures. */
+static void print_log(const struct dextd_child *child)
+{
+    char path[PATH_BYTES];
+    char line[512];
+
+    log_path(child, path);
+    FILE *log = fopen(path, "r");
+    while (log && fgets(line, sizeof(line), log)) {
+        fputs(line, stderr);
+    }
+    if (log) {
+        fclose(log);
+    }
+}
+
+static void run_dextd(const struct dextd_child *child, const char *path, const char *socket,
+                      const char *const *devices, size_t count, int ready_fd)
+{
+    char log[PATH_BYTES];
     char fd_text[16];
     const char *argv[8 + 2 * DEVICES_MAX] = {path, "--socket", socket, "--ready-fd", fd_text};
     size_t used = 5;
@@ -28,9 +51,10 @@ static void run_dextd(const char *path, const char *socket, const char *const *d
         argv[used++] = "--device";
         argv[used++] = devices[i];
     }
-    int quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (quiet >= 0) {
-        dup2(quiet, STDOUT_FILENO);
+    log_path(child, log);
+    int fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        dup2(fd, STDERR_FILENO);
     }
     execv(path, (char *const *)argv);
     fprintf(stderr, "dextbench: cannot run %s: %s\n", path, strerror(errno));
@@ -40,7 +64,7 @@ static void run_dextd(const char *path, const char *socket, const char *const *d
 bool dextd_child_start(struct dextd_child *child, const char *path, const char *const *devices,
                        size_t count)
 {
-    char socket[sizeof(child->directory) + 16];
+    char socket[PATH_BYTES];
     int ready[2];
     char byte;
 
@@ -54,12 +78,13 @@ bool dextd_child_start(struct dextd_child *child, const char *path, const char *
     child->pid = fork();
     if (child->pid == 0) {
         close(ready[0]);
-        run_dextd(path, socket, devices, count, ready[1]);
+        run_dextd(child, path, socket, devices, count, ready[1]);
     }
     close(ready[1]);
     bool ok = child->pid > 0 && read(ready[0], &byte, 1) == 1;
     close(ready[0]);
     if (!ok) {
+        print_log(child);
         fprintf(stderr, "dextbench: %s did not get ready\n", path);
         dextd_child_stop(child);
         return false;
@@ -69,10 +94,14 @@ bool dextd_child_start(struct dextd_child *child, const char *path, const char *
 
 void dextd_child_stop(struct dextd_child *child)
 {
+    char log[PATH_BYTES];
+
     if (child->pid > 0) {
         kill(child->pid, SIGTERM);
         waitpid(child->pid, NULL, 0);
     }
+    log_path(child, log);
+    unlink(log);
     rmdir(child->directory);
     *child = (struct dextd_child){.pid = -1};
 }

@@ -23,7 +23,7 @@ static json_object *member(json_object *object, const char *key)
 
 static void print_row(const char *label, json_object *embedded, json_object *dextd)
 {
-    printf("%-34s %9.3f %9.3f  %9.3f %9.3f\n", label, number_of(embedded, "p50_us"),
+    printf("%-34s %9.4f %9.4f  %9.4f %9.4f\n", label, number_of(embedded, "p50_us"),
            number_of(embedded, "p99_us"), number_of(dextd, "p50_us"), number_of(dextd, "p99_us"));
 }
 

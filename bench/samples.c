@@ -11,27 +11,27 @@
 bool samples_create(struct samples *samples, size_t capacity)
 {
     *samples = (struct samples){.capacity = capacity};
-    samples->ns = calloc(capacity, sizeof(*samples->ns));
-    return samples->ns != NULL;
+    samples->us = calloc(capacity, sizeof(*samples->us));
+    return samples->us != NULL;
 }
 
 void samples_destroy(struct samples *samples)
 {
-    free(samples->ns);
+    free(samples->us);
     *samples = (struct samples){0};
 }
 
-void samples_add(struct samples *samples, uint64_t ns)
+void samples_add(struct samples *samples, double us)
 {
     if (samples->count < samples->capacity) {
-        samples->ns[samples->count++] = ns;
+        samples->us[samples->count++] = us;
     }
 }
 
 static int compare(const void *left, const void *right)
 {
-    uint64_t a = *(const uint64_t *)left;
-    uint64_t b = *(const uint64_t *)right;
+    double a = *(const double *)left;
+    double b = *(const double *)right;
     return (a > b) - (a < b);
 }
 
@@ -42,23 +42,23 @@ static double percentile_us(const struct samples *samples, size_t percent)
         return 0;
     }
     size_t rank = (samples->count * percent + 99) / 100;
-    return (double)samples->ns[rank > 0 ? rank - 1 : 0] / 1e3;
+    return samples->us[rank > 0 ? rank - 1 : 0];
 }
 
 json_object *samples_json(struct samples *samples)
 {
     json_object *object = json_object_new_object();
 
-    qsort(samples->ns, samples->count, sizeof(*samples->ns), compare);
+    qsort(samples->us, samples->count, sizeof(*samples->us), compare);
     json_object_object_add(object, "p50_us", json_object_new_double(percentile_us(samples, 50)));
     json_object_object_add(object, "p99_us", json_object_new_double(percentile_us(samples, 99)));
     json_object_object_add(object, "count", json_object_new_uint64(samples->count));
     return object;
 }
 
-uint64_t clock_ns(void)
+double clock_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 struct samples {
-    uint64_t *ns; /* owned */
+    double *us; /* owned */
     size_t count;
     size_t capacity;
 };
@@ -22,12 +22,12 @@ bool samples_create(struct samples *samples, size_t capacity);
 void samples_destroy(struct samples *samples);
 
 /** Samples beyond the capacity are dropped. */
-void samples_add(struct samples *samples, uint64_t ns);
+void samples_add(struct samples *samples, double us);
 
 /** {"p50_us": ..., "p99_us": ..., "count": ...}; sorts the samples. The caller's. */
 json_object *samples_json(struct samples *samples);
 
-/** Nanoseconds of a clock that only goes forward. */
-uint64_t clock_ns(void);
+/** Microseconds of a clock that only goes forward. */
+double clock_us(void);
 
 #endif

@@ -82,7 +82,8 @@ class Both:
             self.assertEqual(len(re.findall(r" [0-9a-f]{2}\b", dump.split("\n", 1)[1])), size)
             done = subprocess.run([lspci, "-F", "/dev/stdin", "-vvv", "-n"], input=dump,
                                   capture_output=True, text=True, check=True)
-            self.assertEqual(done.stderr, "")
+            complaints = [line for line in done.stderr.splitlines() if "libkmod" not in line]
+            self.assertEqual(complaints, [])  # that one is about the machine, not the dump
             self.assertTrue(done.stdout.startswith(address), done.stdout)
             self.assertIn(ids, done.stdout)
             for word in words:
@@ -135,9 +136,11 @@ class Both:
         for address, engine in (("01:00.0", "edu"), ("02:00.0", "testdev")):
             with self.subTest(engine):
                 lines = self.assert_fine(self.ctl("dma", "test", address)).splitlines()
-                self.assertEqual(len(lines), 4)
-                for line in lines:
-                    self.assertRegex(line, r"bus 0x[0-9a-f]+ and .*copied in .*every byte equal$")
+                self.assertTrue(lines[0].startswith("SIZE "))
+                self.assertEqual(len(lines), 1 + 4)
+                for line in lines[1:]:
+                    self.assertRegex(line, r"  0x[0-9a-f]+ +0x[0-9a-f]+ +[\d.]+ ms +[\d.]+ ms  "
+                                           r"every byte equal$")
                 result = json.loads(self.assert_fine(
                     self.ctl("dma", "test", address, "--json", "--size", "4096", "--size", "12K")))
                 self.assertEqual(result["engine"], engine)
@@ -299,6 +302,7 @@ class Demo(toolstest.ToolTest):
     def test_all_steps_pass(self):
         out = self.assert_fine(run("demo"))
         self.assertNotIn("\033", out)
+        self.assertLessEqual(max(map(len, out.splitlines())), 100)
         steps = re.findall(r"(?m)^(\S+) +([\d.]+) ms  (\S+(?: \S+)?) {2,}(.+)$", out)
         self.assertEqual([(s[0], s[2]) for s in steps], [("ok", name) for name in self.STEPS])
         seen = {s[2]: s[3] for s in steps}

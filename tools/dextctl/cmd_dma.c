@@ -125,16 +125,29 @@ static int run_round(const struct session *session, struct engine *engine, struc
     return status;
 }
 
+#define REPORT_COLUMNS "%-14s  %-14s %-14s"
+
+static void report_head(void)
+{
+    printf(REPORT_COLUMNS " %12s %12s  %s\n", "SIZE", "SOURCE BUS", "TARGET BUS", "REGISTERED",
+           "COPIED", "RESULT");
+}
+
 static void report(const struct round *round)
 {
     char size[SIZE_TEXT_BYTES];
-    printf("%-12s registered at bus 0x%" PRIx64 " and 0x%" PRIx64 " in %.3f ms, probed",
-           size_text(round->bytes, size), round->source.bus_address, round->target.bus_address,
+    char source[24];
+    char target[24];
+
+    snprintf(source, sizeof(source), "0x%" PRIx64, round->source.bus_address);
+    snprintf(target, sizeof(target), "0x%" PRIx64, round->target.bus_address);
+    printf(REPORT_COLUMNS " %9.3f ms", size_text(round->bytes, size), source, target,
            round->register_ms);
     if (round->copied) {
-        printf(", copied in %.3f ms, every byte equal", round->copy_ms);
+        printf(" %9.3f ms  every byte equal\n", round->copy_ms);
+    } else {
+        printf(" %12s  probed\n", "-");
     }
-    putchar('\n');
     fflush(stdout);
 }
 
@@ -160,6 +173,9 @@ static int run_rounds(const struct session *session, const struct options *optio
     size_t count = options->size_count ? options->size_count : SIZE_COUNT;
     int status = STATUS_OK;
 
+    if (!results) {
+        report_head();
+    }
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
         struct round round = {.bytes = sizes[i], .seed = (uint32_t)i + 1};
         status = run_round(session, engine, &round);

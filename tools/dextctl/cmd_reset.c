@@ -63,7 +63,7 @@ static int run(const struct options *options, int argc, char **argv)
         json_object_object_add(object, "time_ms", json_object_new_double(took_ms));
         json_print(object);
     } else if (status == STATUS_OK) {
-        printf("%s: reset in %.1f ms, %04x:%04x answers\n", session.name, took_ms,
+        printf("%s: reset in %.3f ms, %04x:%04x answers\n", session.name, took_ms,
                (unsigned)(ids & 0xffff), (unsigned)(ids >> 16));
     }
     session_close(&session);

@@ -182,9 +182,7 @@ static bool step_register(void *subject, struct saying *saying)
     if (memcmp(&word, demo->source.memory, sizeof(word)) != 0) {
         return blame(saying, "the driver sees 0x%016" PRIx64 " in our memory", word);
     }
-    say(saying,
-        "2 buffers of ours: iova 0x%" PRIx64 " -> bus 0x%" PRIx64 ", iova 0x%" PRIx64
-        " -> bus 0x%" PRIx64,
+    say(saying, "iova 0x%" PRIx64 " -> bus 0x%" PRIx64 ", iova 0x%" PRIx64 " -> bus 0x%" PRIx64,
         demo->source.iova, demo->source.bus_address, demo->target.iova, demo->target.bus_address);
     return true;
 }

@@ -58,7 +58,7 @@ static bool is_colourful(void)
 static void print_line(bool colourful, const char *colour, const char *verdict, const char *time,
                        const char *name, const char *text)
 {
-    printf("%s%-6s%s %10s  %-10s %s\n", colourful ? colour : "", verdict,
+    printf("%s%-6s%s %10s  %-10s  %s\n", colourful ? colour : "", verdict,
            colourful ? COLOUR_NONE : "", time, name, text);
     fflush(stdout);
 }

@@ -69,6 +69,18 @@ static const char help_examples[] =
     "\n"
     "Exit status: 0 ended by a signal, 1 could not serve, 2 wrong command line.\n";
 
+/* Each line of a model's options under the model. */
+static void print_model_options(const char *text)
+{
+    while (*text) {
+        int length = (int)strcspn(text, "\n");
+        if (length > 0) {
+            printf("      %.*s\n", length, text);
+        }
+        text += length + (text[length] == '\n');
+    }
+}
+
 static void print_help(void)
 {
     const char *name;
@@ -78,9 +90,7 @@ static void print_help(void)
     fputs(help_text, stdout);
     for (size_t i = 0; dext_host_model_at(i, &name, &summary, &options); i++) {
         printf("  %-12s %s\n", name, summary);
-        if (options && options[0]) {
-            printf("  %-12s options: %s\n", "", options);
-        }
+        print_model_options(options ? options : "");
     }
     fputs(help_examples, stdout);
 }
