@@ -173,15 +173,15 @@ static int run_rounds(const struct session *session, const struct options *optio
     size_t count = options->size_count ? options->size_count : SIZE_COUNT;
     int status = STATUS_OK;
 
-    if (!results) {
-        report_head();
-    }
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
         struct round round = {.bytes = sizes[i], .seed = (uint32_t)i + 1};
         status = run_round(session, engine, &round);
         if (status == STATUS_OK && results) {
             json_object_array_add(results, report_json(&round));
         } else if (status == STATUS_OK) {
+            if (i == 0) {
+                report_head();
+            }
             report(&round);
         }
     }
