@@ -60,7 +60,7 @@ static int run(const struct options *options, int argc, char **argv)
     if (options->json) {
         print_json(instances, count);
     } else if (count == 0) {
-        fprintf(stderr, "dextctl: nothing to list%s\n", embedded_hint);
+        fprintf(stderr, "dextctl: %s\n", embedded_hint);
     } else {
         print_table(instances, count);
     }

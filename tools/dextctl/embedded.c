@@ -8,7 +8,7 @@
 #include "dext-host.h"
 
 const char embedded_hint[] =
-    "; there are no devices: is dextd running at DEXTLINK_SOCKET? --device simulates one here";
+    "no devices: is dextd running at DEXTLINK_SOCKET? --device simulates one here";
 
 static DextHost *host;
 

@@ -24,7 +24,7 @@ void embedded_stop(void);
 /** How many things clients hold at this moment: connections, claims and regions together. */
 uint64_t embedded_held(void);
 
-/** What to look at when there are no devices: "; ...". */
+/** Says that there are no devices, and what to look at. */
 extern const char embedded_hint[];
 
 #endif

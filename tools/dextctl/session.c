@@ -39,9 +39,9 @@ int session_open(struct session *session, const char *address, enum session_acce
     session->connection = apple_dext_connect_with_root(at->bus, at->device, at->function,
                                                        at->root[0] ? at->root : NULL, &cause);
     if (session->connection == IO_OBJECT_NULL) {
-        /* the cause names the address */
-        failure(NULL, "%s%s", cause ? cause : "cannot connect: out of memory",
-                hint_without_devices());
+        const char *hint = hint_without_devices();
+        failure(NULL, "%s%s%s", cause ? cause : "cannot connect: out of memory",
+                hint[0] ? "; " : "", hint); /* the cause names the address */
         free(cause);
         return STATUS_FAILED;
     }
