@@ -1,5 +1,5 @@
 /*
- * The DART: an ordered tree of live mappings, an allocator of bus addresses, and the check of every
+ * The DART: live mappings, bus addresses chosen or taken as asked for, and the check of every
  * access of the device.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -14,56 +14,28 @@
 #include <string.h>
 #include <time.h>
 
-#include <bsd/sys/tree.h>
-
 #include "base/checked.h"
 #include "dart/granules.h"
 #include "dart/history.h"
+#include "dart/mapping_index.h"
 
 #define DART_DEFAULT_APERTURE (UINT64_C(1536) << 20)
 #define DART_DEFAULT_SLOTS    65536
 #define DART_DEFAULT_BASE     UINT64_C(0x80000000)
 #define DART_MAX_APERTURE     (UINT64_C(1) << 44) /* keeps the bitmap below 128 MiB */
 
-struct mapping {
-    struct dart_mapping public; /* first: callers hold a pointer to it */
-    RB_ENTRY(mapping) entry;
-    iova_t last; /* included: a mapping may end at 2^64 */
-    struct dma_memory *memory;
-    uint64_t memory_offset;
-    enum dart_direction direction;
-    uint64_t owner;
-    uint64_t first_granule; /* GRANULES_NONE with identity */
-    uint64_t granule_count;
-    uint64_t charged_bytes; /* against the aperture */
-};
-
-RB_HEAD(mapping_tree, mapping);
-
 struct dart {
     pthread_rwlock_t lock; /* shared by accesses, exclusive for map and unmap */
     struct dart_options limits;
     dart_fault_fn on_fault;
     void *context;
-    struct mapping_tree mappings;
-    struct granules granules;          /* unused with identity */
+    struct granules granules; /* unused with identity */
+    struct mapping_index mappings;
     struct dart_statistics statistics; /* all but faults and last_fault */
     _Atomic uint64_t faults;
     _Atomic iova_t last_fault;
     struct history freed;
 };
-
-/* Ranges that overlap compare equal, so a lookup of one address finds the mapping around it. */
-static int mapping_compare(const struct mapping *a, const struct mapping *b)
-{
-    if (a->last < b->public.bus_address) {
-        return -1;
-    }
-    return a->public.bus_address > b->last;
-}
-
-/* RB_GENERATE_STATIC, whose spelling of "may be unused" glibc does not have. */
-RB_GENERATE_INTERNAL(mapping_tree, mapping, entry, mapping_compare, __attribute__((unused)) static)
 
 static uint64_t monotonic_ns(void)
 {
@@ -124,20 +96,26 @@ int dart_create(const struct dart_options *options, dart_fault_fn on_fault, void
     dart->limits = limits;
     dart->on_fault = on_fault;
     dart->context = context;
-    RB_INIT(&dart->mappings);
     if (!limits.identity) {
         result = granules_create(&dart->granules, limits.aperture_bytes / DART_GRANULE_BYTES);
         if (result < 0) {
             goto free_dart;
         }
     }
-    result = lock_init(&dart->lock);
+    result = mapping_index_create(&dart->mappings, limits.base,
+                                  limits.identity ? NULL : &dart->granules);
     if (result < 0) {
         goto free_granules;
+    }
+    result = lock_init(&dart->lock);
+    if (result < 0) {
+        goto free_index;
     }
     *out = dart;
     return 0;
 
+free_index:
+    mapping_index_destroy(&dart->mappings);
 free_granules:
     granules_destroy(&dart->granules);
 free_dart:
@@ -145,16 +123,26 @@ free_dart:
     return result;
 }
 
+/* Take a mapping out of the index and give its granules back. */
+static void drop(struct dart *dart, struct mapping *mapping)
+{
+    mapping_index_remove(&dart->mappings, mapping);
+    if (mapping->first_granule != GRANULES_NONE) {
+        granules_give(&dart->granules, mapping->first_granule, mapping->granule_count);
+    }
+}
+
 void dart_destroy(struct dart *dart)
 {
     if (!dart) {
         return;
     }
-    struct mapping *mapping, *next;
-    RB_FOREACH_SAFE (mapping, mapping_tree, &dart->mappings, next) {
-        RB_REMOVE(mapping_tree, &dart->mappings, mapping);
+    struct mapping *mapping;
+    while ((mapping = mapping_index_at_or_above(&dart->mappings, 0)) != NULL) {
+        drop(dart, mapping);
         free(mapping);
     }
+    mapping_index_destroy(&dart->mappings);
     pthread_rwlock_destroy(&dart->lock);
     granules_destroy(&dart->granules);
     free(dart);
@@ -176,7 +164,7 @@ static int place_by_dart(struct dart *dart, struct mapping *mapping, uint64_t pa
     }
     mapping->public.bus_address = base + mapping->first_granule * DART_GRANULE_BYTES + page_offset;
     mapping->last = mapping->public.bus_address + (mapping->public.bytes - 1);
-    RB_INSERT(mapping_tree, &dart->mappings, mapping);
+    mapping_index_insert(&dart->mappings, mapping);
     return 0;
 }
 
@@ -188,7 +176,7 @@ static int place_by_identity(struct dart *dart, struct mapping *mapping, iova_t 
     mapping->first_granule = GRANULES_NONE;
     mapping->public.bus_address = wanted;
     mapping->last = wanted + (mapping->public.bytes - 1);
-    return RB_INSERT(mapping_tree, &dart->mappings, mapping) ? -EEXIST : 0;
+    return mapping_index_insert(&dart->mappings, mapping) ? 0 : -EEXIST;
 }
 
 static void account_mapped(struct dart_statistics *statistics, uint64_t charged_bytes)
@@ -255,10 +243,7 @@ void dart_unmap(struct dart *dart, struct dart_mapping *public)
     }
     struct mapping *mapping = (struct mapping *)public;
     pthread_rwlock_wrlock(&dart->lock);
-    RB_REMOVE(mapping_tree, &dart->mappings, mapping);
-    if (mapping->first_granule != GRANULES_NONE) {
-        granules_give(&dart->granules, mapping->first_granule, mapping->granule_count);
-    }
+    drop(dart, mapping);
     dart->statistics.live_mappings--;
     dart->statistics.live_bytes -= mapping->charged_bytes;
     history_add(&dart->freed, public->bus_address, mapping->last, mapping->owner, monotonic_ns());
@@ -266,19 +251,11 @@ void dart_unmap(struct dart *dart, struct dart_mapping *public)
     free(mapping);
 }
 
-/* The mapping that contains address, else the next above, else NULL. */
-static struct mapping *find_at_or_above(struct dart *dart, iova_t address)
-{
-    struct mapping key = {.public = {.bus_address = address}, .last = address};
-    return RB_NFIND(mapping_tree, &dart->mappings, &key);
-}
-
 static void fault_add_nearest(struct dart *dart, struct dart_fault *fault)
 {
     iova_t address = fault->bus_address;
-    struct mapping *above = find_at_or_above(dart, address);
-    struct mapping *below = above ? RB_PREV(mapping_tree, &dart->mappings, above)
-                                  : RB_MAX(mapping_tree, &dart->mappings);
+    struct mapping *above = mapping_index_at_or_above(&dart->mappings, address);
+    struct mapping *below = mapping_index_below(&dart->mappings, address);
     struct mapping *nearest = above ? above : below;
     if (above && below && above->public.bus_address > address &&
         address - below->last < above->public.bus_address - address) {
@@ -363,7 +340,7 @@ static int access_run(struct dart *dart, struct access *access)
     pthread_rwlock_rdlock(&dart->lock);
     while (done < reachable) {
         iova_t at = access->address + done;
-        const struct mapping *mapping = find_at_or_above(dart, at);
+        const struct mapping *mapping = mapping_index_at_or_above(&dart->mappings, at);
         uint64_t bytes = reachable - done;
         if (!mapping || mapping->public.bus_address > at) {
             uint64_t gap = mapping ? mapping->public.bus_address - at : bytes;

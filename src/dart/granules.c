@@ -112,3 +112,25 @@ void granules_give(struct granules *granules, uint64_t first, uint64_t length)
     mark_run(granules, first, length, false);
     granules->used -= length;
 }
+
+uint64_t granules_next_taken(const struct granules *granules, uint64_t granule)
+{
+    uint64_t found = next_with(granules, granule, granules->count, true);
+    return found < granules->count ? found : GRANULES_NONE;
+}
+
+uint64_t granules_previous_taken(const struct granules *granules, uint64_t granule)
+{
+    uint64_t at = granule < granules->count ? granule : granules->count - 1;
+    for (;;) {
+        uint64_t bit = at % WORD_BITS;
+        uint64_t word = granules->words[at / WORD_BITS] << (WORD_BITS - 1 - bit);
+        if (word != 0) {
+            return at - (uint64_t)__builtin_clzll(word);
+        }
+        if (at < WORD_BITS) {
+            return GRANULES_NONE;
+        }
+        at -= bit + 1;
+    }
+}

@@ -31,6 +31,11 @@ void granules_destroy(struct granules *granules);
  */
 uint64_t granules_take(struct granules *granules, uint64_t length, uint64_t avoid);
 
+/** The first taken granule at or after (at or before) granule; GRANULES_NONE when there is none. A
+ * granule past the aperture is allowed. */
+uint64_t granules_next_taken(const struct granules *granules, uint64_t granule);
+uint64_t granules_previous_taken(const struct granules *granules, uint64_t granule);
+
 /** Give a run back that granules_take gave. */
 void granules_give(struct granules *granules, uint64_t first, uint64_t length);
 

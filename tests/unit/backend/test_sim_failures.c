@@ -90,7 +90,7 @@ static void create_fails_cleanly(void **state)
         assert_int_equal(fake_models_alive, 0);
         assert_int_equal(open_fds(), fds);
     }
-    assert_int_equal(memory, 5); /* device, DART, its bitmap, model, timers */
+    assert_int_equal(memory, 6); /* device, DART, its bitmap and table, model, timers */
     assert_int_equal(memfds, 1);
     assert_int_equal(threads, 1);
     assert_int_equal(open_fds(), fds);

@@ -56,7 +56,7 @@ static void create_fails_cleanly(void **state)
         assert_null(dart);
         failures++;
     }
-    assert_int_equal(failures, 2); /* the DART and its bitmap */
+    assert_int_equal(failures, 3); /* the DART, its bitmap and its table */
     dart_destroy(dart);
 }
 

@@ -117,9 +117,32 @@ static void it_agrees_with_a_plain_map(void **state)
     granules_destroy(&granules);
 }
 
+static void taken_granules_are_found_both_ways(void **state)
+{
+    (void)state;
+    struct granules granules;
+    assert_int_equal(granules_create(&granules, 200), 0);
+    assert_int_equal(granules_next_taken(&granules, 0), GRANULES_NONE);
+    assert_int_equal(granules_previous_taken(&granules, 199), GRANULES_NONE);
+    assert_int_equal(granules_take(&granules, 200, GRANULES_NONE), 0);
+    granules_give(&granules, 0, 3);
+    granules_give(&granules, 4, 125);
+    granules_give(&granules, 130, 70);
+    assert_int_equal(granules_next_taken(&granules, 0), 3);
+    assert_int_equal(granules_next_taken(&granules, 3), 3);
+    assert_int_equal(granules_next_taken(&granules, 4), 129);
+    assert_int_equal(granules_next_taken(&granules, 130), GRANULES_NONE);
+    assert_int_equal(granules_next_taken(&granules, 5000), GRANULES_NONE);
+    assert_int_equal(granules_previous_taken(&granules, 5000), 129);
+    assert_int_equal(granules_previous_taken(&granules, 128), 3);
+    assert_int_equal(granules_previous_taken(&granules, 2), GRANULES_NONE);
+    granules_destroy(&granules);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(taken_granules_are_found_both_ways),
         cmocka_unit_test(runs_follow_each_other_and_wrap),
         cmocka_unit_test(a_run_does_not_wrap_around_the_end),
         cmocka_unit_test(a_run_may_straddle_the_search_start),
