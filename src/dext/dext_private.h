@@ -7,13 +7,13 @@
 #define DEXTLINK_DEXT_DEXT_PRIVATE_H
 
 #include <bsd/sys/queue.h>
-#include <bsd/sys/tree.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "abi/dext_abi.h"
 #include "base/shared_memory.h"
 #include "dext/dext.h"
+#include "dext/region_table.h"
 
 /*
  * Lock order, outermost first: dext.lock, the provider's locks, the DART's lock, dext.irq_lock.
@@ -29,18 +29,6 @@
 #define DEXT_COMMAND_OFFSET     0x04
 #define DEXT_COMMAND_MEMORY     0x2u
 #define DEXT_COMMAND_BUS_MASTER 0x4u
-
-/* One registered region, cut into DART mappings of at most DEXT_DMA_CHUNK_BYTES. */
-struct dext_region {
-    RB_ENTRY(dext_region) by_iova;
-    iova_t iova;
-    uint64_t bytes;
-    struct dma_memory *memory; /* owned */
-    unsigned chunk_count;
-    struct dart_mapping *chunks[];
-};
-
-RB_HEAD(dext_region_tree, dext_region);
 
 /* The DMA buffer of a client; its dma_memory is what the DART sees. */
 struct dext_buffer {
@@ -65,8 +53,7 @@ struct dext_client {
     uint64_t id; /* owner tag in the DART; starts at 1 */
     TAILQ_ENTRY(dext_client) link;
     bool is_claimed;
-    struct dext_region_tree regions;
-    uint32_t region_count;
+    struct dext_region_table regions;
     struct dext_buffer *buffer; /* NULL when there is none */
     struct dext_client_irq irq;
 };

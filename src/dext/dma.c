@@ -1,5 +1,5 @@
 /*
- * DMA regions of a client: a tree by IOVA, each region cut into mappings of the DART.
+ * DMA regions of a client: each region is cut into mappings of the DART.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,21 +10,6 @@
 
 #include "base/checked.h"
 #include "base/status.h"
-
-static int region_compare(const struct dext_region *a, const struct dext_region *b)
-{
-    return (a->iova > b->iova) - (a->iova < b->iova);
-}
-
-/* RB_GENERATE_STATIC wants a BSD __unused, which libbsd leaves out on Linux. */
-RB_GENERATE_INTERNAL(dext_region_tree, dext_region, by_iova, region_compare,
-                     __attribute__((__unused__)) static)
-
-static struct dext_region *region_find(struct dext_client *client, iova_t iova)
-{
-    struct dext_region wanted = {.iova = iova};
-    return RB_FIND(dext_region_tree, &client->regions, &wanted);
-}
 
 static uint64_t region_chunk_bytes(const struct dext_region *region, unsigned chunk)
 {
@@ -46,8 +31,7 @@ static void region_destroy(struct dext *dext, struct dext_region *region)
 
 static void region_remove(struct dext_client *client, struct dext_region *region)
 {
-    RB_REMOVE(dext_region_tree, &client->regions, region);
-    client->region_count--;
+    region_table_remove(&client->regions, region);
     region_destroy(client->dext, region);
 }
 
@@ -64,12 +48,12 @@ static IOReturn region_check(struct dext_client *client, const uint64_t scalars[
                            "region at 0x%llx wraps: address 0x%llx, size 0x%llx", iova, address,
                            bytes);
     }
-    if (region_find(client, scalars[0])) {
+    if (region_table_find(&client->regions, scalars[0])) {
         return dext_refuse(kIOReturnStillOpen, "a region starts at 0x%llx already", iova);
     }
-    if (client->region_count >= DEXT_DMA_MAX_REGIONS) {
+    if (client->regions.count >= DEXT_DMA_MAX_REGIONS) {
         return dext_refuse(kIOReturnNoSpace, "client %llu holds %u regions",
-                           (unsigned long long)client->id, client->region_count);
+                           (unsigned long long)client->id, client->regions.count);
     }
     if (bytes > DEXT_DMA_CHUNK_BYTES * DEXT_DMA_MAX_CHUNKS) {
         return dext_refuse(kIOReturnNoSpace, "region of 0x%llx bytes needs more than %u chunks",
@@ -114,7 +98,8 @@ IOReturn dext_dma_register(struct dext_client *client, struct dext_arguments *ar
     }
     unsigned chunks = (unsigned)((scalars[2] - 1) / DEXT_DMA_CHUNK_BYTES + 1);
     struct dext_region *region = calloc(1, sizeof(*region) + chunks * sizeof(region->chunks[0]));
-    if (!region) {
+    if (!region || region_table_prepare(&client->regions)) {
+        free(region);
         return dext_refuse(kIOReturnNoMemory, "region");
     }
     region->iova = scalars[0];
@@ -125,8 +110,7 @@ IOReturn dext_dma_register(struct dext_client *client, struct dext_arguments *ar
         return dext_refuse(status_from_errno(error), "region at 0x%llx, 0x%llx bytes",
                            (unsigned long long)scalars[0], (unsigned long long)scalars[2]);
     }
-    RB_INSERT(dext_region_tree, &client->regions, region);
-    client->region_count++;
+    region_table_insert(&client->regions, region);
     /* Only the first chunk is told: the caller sees a length shorter than asked (field note D12).
      */
     arguments->scalar_out[0] = 1;
@@ -137,7 +121,7 @@ IOReturn dext_dma_register(struct dext_client *client, struct dext_arguments *ar
 
 IOReturn dext_dma_unregister(struct dext_client *client, struct dext_arguments *arguments)
 {
-    struct dext_region *region = region_find(client, arguments->scalar_in[0]);
+    struct dext_region *region = region_table_find(&client->regions, arguments->scalar_in[0]);
     if (!region) {
         return dext_refuse(kIOReturnNotFound, "no region starts at 0x%llx",
                            (unsigned long long)arguments->scalar_in[0]);
@@ -149,7 +133,7 @@ IOReturn dext_dma_unregister(struct dext_client *client, struct dext_arguments *
 IOReturn dext_dma_probe(struct dext_client *client, struct dext_arguments *arguments)
 {
     uint64_t offset = arguments->scalar_in[1];
-    struct dext_region *region = region_find(client, arguments->scalar_in[0]);
+    struct dext_region *region = region_table_find(&client->regions, arguments->scalar_in[0]);
     if (!region) {
         return dext_refuse(kIOReturnNotFound, "no region starts at 0x%llx",
                            (unsigned long long)arguments->scalar_in[0]);
@@ -168,11 +152,14 @@ IOReturn dext_dma_probe(struct dext_client *client, struct dext_arguments *argum
     return kIOReturnSuccess;
 }
 
+static void region_release(struct dext_region *region, void *context)
+{
+    region_remove(context, region);
+}
+
 void dext_dma_release(struct dext_client *client)
 {
-    struct dext_region *region;
-    while ((region = RB_ROOT(&client->regions))) {
-        region_remove(client, region);
-    }
+    region_table_each(&client->regions, region_release, client);
+    region_table_clear(&client->regions);
     dext_buffer_free(client);
 }
