@@ -356,9 +356,7 @@ static IOReturn connection_answer(struct connection *connection, struct wire_mes
 bool connection_request(struct connection *connection, struct wire_message *request,
                         struct wire_message *reply)
 {
-    wire_message_reset(reply, request->header.type);
-    reply->header.sequence = request->header.sequence;
-    reply->header.call_id = request->header.call_id;
+    wire_message_answer(reply, request);
     trace_set_current_call(request->header.call_id);
     if (request->header.type == WIRE_CLOSE) {
         connection_close(connection);
@@ -375,8 +373,7 @@ bool connection_request(struct connection *connection, struct wire_message *requ
         request->fd_count ? kIOReturnIPCError : connection_answer(connection, request, reply);
     pthread_rwlock_unlock(&connection->lock);
     if (reply->is_bad) {
-        wire_message_reset(reply, request->header.type);
-        reply->header.sequence = request->header.sequence;
+        wire_message_answer(reply, request);
         status = kIOReturnNoMemory;
     }
     reply->header.status = status;

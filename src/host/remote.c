@@ -190,8 +190,7 @@ static void remote_opened(struct remote_client *client, struct connection *conne
 {
     int error = remote_connection_start(client, connection, &client->reply);
     if (error) {
-        wire_message_reset(&client->reply, WIRE_OPEN);
-        client->reply.header.sequence = client->request.header.sequence;
+        wire_message_answer(&client->reply, &client->request);
         client->reply.header.status = status_from_errno(error);
         connection_close(connection);
         connection_put(connection);
@@ -205,8 +204,7 @@ static bool remote_greet(struct remote_client *client)
     struct wire_message *reply = &client->reply;
     int ends[2];
     uint32_t version = wire_get_u32(&client->request);
-    wire_message_reset(reply, WIRE_HELLO);
-    reply->header.sequence = client->request.header.sequence;
+    wire_message_answer(reply, &client->request);
     if (client->is_greeted || client->request.header.type != WIRE_HELLO ||
         !wire_is_consumed(&client->request) || client->request.fd_count) {
         reply->header.status = kIOReturnIPCError;

@@ -301,9 +301,7 @@ void session_request(struct session *session, struct wire_message *request,
                      struct wire_message *reply, struct connection **opened)
 {
     *opened = NULL;
-    wire_message_reset(reply, request->header.type);
-    reply->header.sequence = request->header.sequence;
-    reply->header.call_id = request->header.call_id;
+    wire_message_answer(reply, request);
     IOReturn status = kIOReturnIPCError;
     trace_set_current_call(request->header.call_id);
     if (request->fd_count == 0) {
@@ -331,8 +329,7 @@ void session_request(struct session *session, struct wire_message *request,
         }
     }
     if (reply->is_bad && !*opened) {
-        wire_message_reset(reply, request->header.type);
-        reply->header.sequence = request->header.sequence;
+        wire_message_answer(reply, request);
         status = kIOReturnNoMemory;
     }
     reply->header.status = status;

@@ -36,6 +36,13 @@ void wire_message_reset(struct wire_message *message, uint16_t type)
     message->is_bad = false;
 }
 
+void wire_message_answer(struct wire_message *reply, const struct wire_message *request)
+{
+    wire_message_reset(reply, request->header.type);
+    reply->header.sequence = request->header.sequence;
+    reply->header.call_id = request->header.call_id;
+}
+
 void wire_message_destroy(struct wire_message *message)
 {
     wire_close_fds(message);

@@ -46,6 +46,9 @@ void wire_message_init(struct wire_message *message);
 /** Empty it for the next frame: closes fds still in it, keeps the buffer. */
 void wire_message_reset(struct wire_message *message, uint16_t type);
 
+/** The same for the reply to a request: it repeats type, sequence and call id. */
+void wire_message_answer(struct wire_message *reply, const struct wire_message *request);
+
 /** Free what it owns; usable again after wire_message_init. */
 void wire_message_destroy(struct wire_message *message);
 
