@@ -171,9 +171,8 @@ static bool measure_regions(io_connect_t connection, uint64_t rounds, json_objec
                           rows);
     }
     if (ok) {
-        json_object_object_add(
-            figures, "register_ratio_last_first",
-            json_object_new_double(p50_of(rows, LIVE_COUNTS - 1) / p50_of(rows, 0)));
+        json_object_object_add(figures, "register_ratio_last_first",
+                               figure_json(p50_of(rows, LIVE_COUNTS - 1) / p50_of(rows, 0)));
         json_object_object_add(figures, "register_unregister", json_object_get(rows));
     }
     json_object_put(rows);

@@ -5,6 +5,7 @@
  */
 #include "samples.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -45,13 +46,20 @@ static double percentile_us(const struct samples *samples, size_t percent)
     return samples->us[rank > 0 ? rank - 1 : 0];
 }
 
+json_object *figure_json(double value)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%.4f", value); /* more digits would be noise */
+    return json_object_new_double_s(value, text);
+}
+
 json_object *samples_json(struct samples *samples)
 {
     json_object *object = json_object_new_object();
 
     qsort(samples->us, samples->count, sizeof(*samples->us), compare);
-    json_object_object_add(object, "p50_us", json_object_new_double(percentile_us(samples, 50)));
-    json_object_object_add(object, "p99_us", json_object_new_double(percentile_us(samples, 99)));
+    json_object_object_add(object, "p50_us", figure_json(percentile_us(samples, 50)));
+    json_object_object_add(object, "p99_us", figure_json(percentile_us(samples, 99)));
     json_object_object_add(object, "count", json_object_new_uint64(samples->count));
     return object;
 }

@@ -24,6 +24,9 @@ void samples_destroy(struct samples *samples);
 /** Samples beyond the capacity are dropped. */
 void samples_add(struct samples *samples, double us);
 
+/** A number with four decimals. The caller's. */
+json_object *figure_json(double value);
+
 /** {"p50_us": ..., "p99_us": ..., "count": ...}; sorts the samples. The caller's. */
 json_object *samples_json(struct samples *samples);
 
