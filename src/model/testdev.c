@@ -295,7 +295,7 @@ static int testdev_create(const struct model_host *host, const struct model_opti
     const struct model_option_rule rules[] = {
         {"vectors", &chosen.vectors, 1, MSIX_MAX_VECTORS, false, NULL},
         {"irq", &chosen.irq, 0, 0, false, irq_words},
-        {"aperture", &chosen.aperture, UINT64_C(64) << 10, UINT64_C(1) << 30, true, NULL},
+        {"bar2", &chosen.aperture, UINT64_C(64) << 10, UINT64_C(1) << 30, true, NULL},
         {"bar4", &chosen.bar4, 0, 0, false, bar4_words},
         {"reset", &chosen.reset, 0, 0, false, reset_words},
         {"ready_after_ns", &chosen.ready_after_ns, 0, LONGEST_NS, false, NULL},
@@ -329,7 +329,7 @@ const struct model_ops testdev_model = {
     .options =
         "vectors=N            interrupt vectors, 1 to 256 (default 32)\n"
         "irq=KIND             both, msix, msi or none (default both)\n"
-        "aperture=SIZE        bytes of BAR 2, a power of two from 64K to 1G (default 4M)\n"
+        "bar2=SIZE            bytes of BAR 2, a power of two from 64K to 1G (default 4M)\n"
         "bar4=TYPE            m32pf, m64 or none (default m32pf)\n"
         "reset=HOW            flr, noflr, hotonly, ignored, stuck, retry or dead (default flr)\n"
         "ready_after_ns=TIME  after a reset not ready for so long (default 0)\n"

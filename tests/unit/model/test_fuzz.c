@@ -214,7 +214,7 @@ static void testdev_holds(void **state)
 {
     (void)state;
     walk("testdev", "vectors=256", true, 0x243f6a8885a308d3);
-    walk("testdev", "aperture=64K", true, 0x13198a2e03707344);
+    walk("testdev", "bar2=64K", true, 0x13198a2e03707344);
     walk("testdev", "vectors=1", true, 0xa4093822299f31d0);
     walk("testdev", "irq=msi", true, 0x3f84d5b5b5470917);
     walk("testdev", "irq=none", false, 0x082efa98ec4e6c89);

@@ -104,7 +104,7 @@ static void identity_and_bars(void **state)
 static void other_shapes(void **state)
 {
     (void)state;
-    struct fake_host *fake = start_with("aperture=64K", "bar4=m64");
+    struct fake_host *fake = start_with("bar2=64K", "bar4=m64");
     assert_true(fake->model->shape.bars[2].bytes == 0x10000);
     assert_true(fake->model->shape.bars[2].direct[1].offset == 0xc000);
     assert_true(fake->model->shape.bars[2].direct[1].bytes == 0x4000);
@@ -377,10 +377,10 @@ static void bad_options_are_named(void **state)
         {"vectors= 1", "testdev: vectors= 1: wanted a number from 1 to 256"},
         {"irq=intx", "testdev: irq=intx: wanted one of both, msix, msi, none"},
         {"irq=", "testdev: irq=: wanted one of both, msix, msi, none"},
-        {"aperture=3M", "testdev: aperture=3M: wanted a power of two from 65536 to 1073741824"},
-        {"aperture=32K", "testdev: aperture=32K: wanted a power of two from 65536 to 1073741824"},
-        {"aperture=99999999999G",
-         "testdev: aperture=99999999999G: wanted a power of two from 65536 to 1073741824"},
+        {"bar2=3M", "testdev: bar2=3M: wanted a power of two from 65536 to 1073741824"},
+        {"bar2=32K", "testdev: bar2=32K: wanted a power of two from 65536 to 1073741824"},
+        {"bar2=99999999999G",
+         "testdev: bar2=99999999999G: wanted a power of two from 65536 to 1073741824"},
         {"bar4=io", "testdev: bar4=io: wanted one of m32pf, m64, none"},
         {"reset=warm", "testdev: reset=warm: wanted one of flr, noflr, hotonly, ignored, stuck, "
                        "retry, dead"},
