@@ -121,6 +121,9 @@ static void start_dextd(const char *const *devices)
     }
     close(ready[1]);
     ssize_t got = host.pid > 0 ? read(ready[0], &byte, 1) : -1;
+    if (got == 1) { /* it closes its end then: from there on its descriptors can be counted */
+        (void)!read(ready[0], &byte, 1);
+    }
     close(ready[0]);
     if (got != 1) {
         give_up(DEXTD_PATH, "did not get ready");

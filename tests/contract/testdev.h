@@ -9,8 +9,8 @@
 
 #include "contract.h"
 
-/* Memory indices: memory BARs counted in order, BAR 1 is I/O and BAR 3 an upper half. */
-enum { BAR0_INDEX = 0, BAR2_INDEX = 1, BAR4_INDEX = 2 };
+/* Memory indices: BARs counted in order, BAR 1 (I/O) too, BAR 3 (an upper half) not. */
+enum { BAR0_INDEX = 0, BAR2_INDEX = 2, BAR4_INDEX = 3 };
 
 #define TESTDEV_ID_VALUE 0x54534554u
 
