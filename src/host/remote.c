@@ -52,6 +52,15 @@ struct remote_connection {
     int fd;
 };
 
+/* Send a reply and let go of the descriptors in it: as long as we keep the client's end of a
+ * socket, we never see that the client has closed it. */
+static bool remote_reply(int fd, struct wire_message *reply)
+{
+    int error = wire_send(fd, reply);
+    wire_message_reset(reply, 0);
+    return error == 0;
+}
+
 /* The event channel. */
 
 static void remote_wake(struct remote_client *client)
@@ -142,9 +151,7 @@ static void remote_connection_main(void *argument)
     while (is_open && wire_receive(remote.fd, &request) == 0) {
         is_open = connection_request(remote.connection, &request, &reply);
         trace_set_current_call(0);
-        if (wire_send(remote.fd, &reply)) {
-            break;
-        }
+        is_open = remote_reply(remote.fd, &reply) && is_open;
     }
     connection_close(remote.connection);
     pthread_mutex_lock(&session->lock); /* nobody may shut a number that is given away */
@@ -208,7 +215,7 @@ static bool remote_greet(struct remote_client *client)
     if (client->is_greeted || client->request.header.type != WIRE_HELLO ||
         !wire_is_consumed(&client->request) || client->request.fd_count) {
         reply->header.status = kIOReturnIPCError;
-        wire_send(client->control, reply);
+        remote_reply(client->control, reply);
         return false;
     }
     wire_put_u32(reply, WIRE_VERSION);
@@ -217,7 +224,7 @@ static bool remote_greet(struct remote_client *client)
         log_warning("host", "client %d speaks version %u, not %u",
                     (int)client->session->process->pid, version, WIRE_VERSION);
         reply->header.status = kIOReturnUnsupported;
-        wire_send(client->control, reply);
+        remote_reply(client->control, reply);
         return false;
     }
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
@@ -229,7 +236,7 @@ static bool remote_greet(struct remote_client *client)
     client->event = ends[0];
     pthread_mutex_unlock(&client->session->lock);
     client->is_greeted = true;
-    return wire_send(client->control, reply) == 0;
+    return remote_reply(client->control, reply);
 }
 
 static bool remote_serve_request(struct remote_client *client)
@@ -250,7 +257,7 @@ static bool remote_serve_request(struct remote_client *client)
     if (opened) {
         remote_opened(client, opened);
     }
-    return wire_send(client->control, &client->reply) == 0;
+    return remote_reply(client->control, &client->reply);
 }
 
 static bool remote_drain_wake(struct remote_client *client)
