@@ -43,7 +43,7 @@
     X(kIOReturnDeviceError, EREMOTEIO, "device error")                                             \
     X(kIOReturnNoCompletion, ENOLCK, "a completion is required")                                   \
     X(kIOReturnAborted, ECANCELED, "aborted")                                                      \
-    X(kIOReturnAborted, ESRCH, "aborted: the client has gone")                                                      \
+    X(kIOReturnAborted, ESRCH, "aborted: the client has gone")                                     \
     X(kIOReturnNotResponding, EHOSTDOWN, "device does not respond")                                \
     X(kIOReturnNotFound, ENOENT, "not found")
 
