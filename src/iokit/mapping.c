@@ -47,6 +47,15 @@ static void memory_get_range(struct wire_message *reply, struct memory_range *ra
     range->fd = index < reply->fd_count ? reply->fds[index] : -1;
 }
 
+/* A driver's memory comes in units of the largest pages there are; smaller pages need less. */
+static void memory_clip_range(const struct memory *memory, struct memory_range *range)
+{
+    if (range->offset < memory->mapped_bytes &&
+        range->bytes > memory->mapped_bytes - range->offset) {
+        range->bytes = memory->mapped_bytes - range->offset;
+    }
+}
+
 /* The file must be as long as the range: memory behind its end would be a bus error. */
 static bool memory_range_is_valid(const struct memory *memory, const struct memory_range *range)
 {
@@ -71,6 +80,7 @@ static bool memory_get(struct wire_message *reply, struct memory *memory)
     memory->direct_bytes = 0;
     for (uint32_t i = 0; i < memory->range_count; i++) {
         memory_get_range(reply, &memory->ranges[i]);
+        memory_clip_range(memory, &memory->ranges[i]);
         if (!memory_range_is_valid(memory, &memory->ranges[i])) {
             return false;
         }
