@@ -46,6 +46,12 @@ int contract_main(int argc, char **argv, const struct contract_suite *suite);
     {                                                                                              \
 #function, function, contract_before, contract_after, NULL                                 \
     }
+/* A test that concerns some configurations only, by the flags below. */
+#define contract_test_when(function, when)                                                         \
+    {                                                                                              \
+#function, function, contract_before, contract_after, (void *)(uintptr_t)(when)            \
+    }
+enum contract_when { WHEN_EMBEDDED = 1, WHEN_REMOTE = 2, WHEN_NOT_IDENTITY = 4 };
 int contract_before(void **state);
 int contract_after(void **state);
 
@@ -56,7 +62,7 @@ void contract_host_end(void);
 /** End it without warning: SIGKILL; the embedded one is destroyed. */
 void contract_host_kill(void);
 
-/** The embedded host; skips the test with a dextd, which offers no such call. */
+/** The embedded host; NULL with a dextd, which offers no such call. */
 DextHost *contract_embedded_host(void);
 
 /** Connect to BUS:00.0, with or without a claim. Asserts; closed after the test if not before. */
