@@ -96,17 +96,22 @@ void wire_value_free(struct wire_value *value)
     free(value);
 }
 
-/* Make room for one more item; keys too where wanted. */
+/* Make room for one more item; keys too where wanted. Room doubles whenever the count is a power of
+ * two: a container of many items does not copy them all for each. */
 static int wire_value_grow(struct wire_value *container, bool has_keys)
 {
-    size_t count = container->count + 1;
-    struct wire_value **items = realloc(container->items, count * sizeof(*items));
+    size_t count = container->count;
+    if (count & (count - 1)) {
+        return 0;
+    }
+    size_t room = count ? count * 2 : 1;
+    struct wire_value **items = realloc(container->items, room * sizeof(*items));
     if (!items) {
         return -ENOMEM;
     }
     container->items = items;
     if (has_keys) {
-        char **keys = realloc(container->keys, count * sizeof(*keys));
+        char **keys = realloc(container->keys, room * sizeof(*keys));
         if (!keys) {
             return -ENOMEM;
         }
@@ -277,7 +282,8 @@ static struct wire_value *wire_get_container(struct wire_message *message,
                                              enum wire_value_type type, unsigned depth)
 {
     uint32_t count = wire_get_u32(message);
-    if (message->is_bad || count > WIRE_VALUE_MAX_ITEMS) {
+    uint32_t limit = type == WIRE_VALUE_ARRAY ? WIRE_VALUE_MAX_ITEMS : WIRE_VALUE_MAX_KEYS;
+    if (message->is_bad || count > limit) {
         return NULL;
     }
     struct wire_value *container = wire_value_new(type);

@@ -22,7 +22,8 @@ enum wire_value_type {
 };
 
 #define WIRE_VALUE_MAX_DEPTH 8     /* nesting a decoder accepts */
-#define WIRE_VALUE_MAX_ITEMS 65536 /* items of one array or dictionary a decoder accepts */
+#define WIRE_VALUE_MAX_ITEMS 65536 /* items of one array a decoder accepts */
+#define WIRE_VALUE_MAX_KEYS  1024  /* keys of one dictionary: each is compared with all others */
 
 /* One value and everything below it. Read it directly; change it by the functions only. */
 struct wire_value {
