@@ -358,7 +358,7 @@ bool connection_request(struct connection *connection, struct wire_message *requ
 {
     wire_message_answer(reply, request);
     trace_set_current_call(request->header.call_id);
-    if (request->header.type == WIRE_CLOSE) {
+    if (request->header.type == WIRE_CLOSE && request->length == 0 && request->fd_count == 0) {
         connection_close(connection);
         return false;
     }

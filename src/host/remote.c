@@ -151,6 +151,10 @@ static void remote_connection_main(void *argument)
     while (is_open && wire_receive(remote.fd, &request) == 0) {
         is_open = connection_request(remote.connection, &request, &reply);
         trace_set_current_call(0);
+        if (!is_open) {
+            /* Closed, it is on no list: nobody would cut short the wait for one who never reads. */
+            fcntl(remote.fd, F_SETFL, O_NONBLOCK);
+        }
         is_open = remote_reply(remote.fd, &reply) && is_open;
     }
     connection_close(remote.connection);
@@ -206,6 +210,22 @@ static void remote_opened(struct remote_client *client, struct connection *conne
 
 /* The control channel. */
 
+/* Send the reply. A client that has died takes none, and the socket does not tell as long as a
+ * child of it keeps the other end. */
+static bool remote_answer(struct remote_client *client)
+{
+    struct pollfd fds[2] = {{.fd = client->pid_fd, .events = POLLIN},
+                            {.fd = client->control, .events = POLLOUT}};
+    int error;
+    while ((error = wire_send(client->control, &client->reply)) == -EAGAIN) {
+        if ((poll(fds, 2, -1) < 0 && errno != EINTR) || fds[0].revents) {
+            return false;
+        }
+    }
+    wire_message_reset(&client->reply, 0);
+    return error == 0;
+}
+
 static bool remote_greet(struct remote_client *client)
 {
     struct wire_message *reply = &client->reply;
@@ -215,7 +235,7 @@ static bool remote_greet(struct remote_client *client)
     if (client->is_greeted || client->request.header.type != WIRE_HELLO ||
         !wire_is_consumed(&client->request) || client->request.fd_count) {
         reply->header.status = kIOReturnIPCError;
-        remote_reply(client->control, reply);
+        remote_answer(client);
         return false;
     }
     wire_put_u32(reply, WIRE_VERSION);
@@ -224,7 +244,7 @@ static bool remote_greet(struct remote_client *client)
         log_warning("host", "client %d speaks version %u, not %u",
                     (int)client->session->process->pid, version, WIRE_VERSION);
         reply->header.status = kIOReturnUnsupported;
-        remote_reply(client->control, reply);
+        remote_answer(client);
         return false;
     }
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
@@ -236,13 +256,13 @@ static bool remote_greet(struct remote_client *client)
     client->event = ends[0];
     pthread_mutex_unlock(&client->session->lock);
     client->is_greeted = true;
-    return remote_reply(client->control, reply);
+    return remote_answer(client);
 }
 
 static bool remote_serve_request(struct remote_client *client)
 {
     struct connection *opened = NULL;
-    int error = wire_receive(client->control, &client->request);
+    int error = wire_receive_guarded(client->control, client->pid_fd, &client->request);
     if (error) {
         if (error != -ECONNRESET) {
             log_warning("host", "client %d: bad frame on the control channel (%s)",
@@ -257,7 +277,7 @@ static bool remote_serve_request(struct remote_client *client)
     if (opened) {
         remote_opened(client, opened);
     }
-    return remote_reply(client->control, &client->reply);
+    return remote_answer(client);
 }
 
 static bool remote_drain_wake(struct remote_client *client)
@@ -340,6 +360,7 @@ int remote_client_start(struct DextHost *host, int fd, pid_t pid)
     }
     client->host = host;
     client->control = fd;
+    fcntl(fd, F_SETFL, O_NONBLOCK);
     client->event = -1;
     STAILQ_INIT(&client->queue);
     wire_message_init(&client->request);

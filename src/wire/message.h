@@ -91,4 +91,10 @@ int wire_send(int socket_fd, struct wire_message *message);
  */
 int wire_receive(int socket_fd, struct wire_message *message);
 
+/**
+ * The same on a non-blocking socket, waiting for guard_fd too: -ECANCELED as soon as there is
+ * something to wait for and guard_fd is readable. -1: no guard.
+ */
+int wire_receive_guarded(int socket_fd, int guard_fd, struct wire_message *message);
+
 #endif

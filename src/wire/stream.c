@@ -30,6 +30,19 @@ static int wire_wait_writable(int socket_fd)
     return 0;
 }
 
+/* Until there is something to read; the guard comes first. */
+static int wire_wait_readable(int socket_fd, int guard_fd)
+{
+    struct pollfd fds[2] = {{.fd = guard_fd, .events = POLLIN},
+                            {.fd = socket_fd, .events = POLLIN}};
+    while (poll(fds, 2, -1) < 0) {
+        if (errno != EINTR) {
+            return -errno;
+        }
+    }
+    return fds[0].revents ? -ECANCELED : 0;
+}
+
 static void wire_attach_fds(struct msghdr *header, union wire_control *control,
                             const struct wire_message *message)
 {
@@ -120,31 +133,38 @@ static bool wire_collect_fds(struct msghdr *header, struct wire_message *message
     return fits;
 }
 
-/* Fill header and payload buffers from the stream; both advance. Returns bytes, 0 at the end. */
-static ssize_t wire_read_some(int socket_fd, struct wire_message *message, struct iovec *parts,
-                              int count)
+/* One stream and what may cut short the wait for it. */
+struct wire_source {
+    int socket_fd;
+    int guard_fd;
+};
+
+/* Read what there is, at most length. Returns bytes, 0 at the end. */
+static ssize_t wire_read_some(const struct wire_source *source, struct wire_message *message,
+                              void *where, size_t length)
 {
     union wire_control control;
-    struct msghdr header = {.msg_iov = parts,
-                            .msg_iovlen = (size_t)count,
+    struct iovec part = {.iov_base = where, .iov_len = length};
+    struct msghdr header = {.msg_iov = &part,
+                            .msg_iovlen = 1,
                             .msg_control = &control,
                             .msg_controllen = sizeof(control)};
     ssize_t got;
-    do {
-        got = recvmsg(socket_fd, &header, MSG_CMSG_CLOEXEC);
-    } while (got < 0 && errno == EINTR);
-    if (got < 0) {
-        return -errno;
+    while ((got = recvmsg(source->socket_fd, &header, MSG_CMSG_CLOEXEC)) < 0) {
+        int error =
+            errno == EAGAIN ? wire_wait_readable(source->socket_fd, source->guard_fd) : -errno;
+        if (error && error != -EINTR) {
+            return error;
+        }
     }
     return wire_collect_fds(&header, message) ? got : -EBADMSG;
 }
 
-static int wire_read_exactly(int socket_fd, struct wire_message *message, uint8_t *where,
-                             size_t length)
+static int wire_read_exactly(const struct wire_source *source, struct wire_message *message,
+                             uint8_t *where, size_t length)
 {
     while (length > 0) {
-        struct iovec part = {.iov_base = where, .iov_len = length};
-        ssize_t got = wire_read_some(socket_fd, message, &part, 1);
+        ssize_t got = wire_read_some(source, message, where, length);
         if (got <= 0) {
             return got == 0 ? -EBADMSG : (int)got;
         }
@@ -175,21 +195,21 @@ static int wire_grow(struct wire_message *message, size_t wanted)
 }
 
 /* Reads are exact: a stream may hold the next frame already, with descriptors of its own. */
-static int wire_receive_header(int socket_fd, struct wire_message *message)
+static int wire_receive_header(const struct wire_source *source, struct wire_message *message)
 {
-    struct iovec part = {.iov_base = &message->header, .iov_len = sizeof(message->header)};
-    ssize_t got = wire_read_some(socket_fd, message, &part, 1);
+    uint8_t *header = (uint8_t *)&message->header;
+    ssize_t got = wire_read_some(source, message, header, sizeof(message->header));
     if (got <= 0) {
         return got == 0 ? -ECONNRESET : (int)got;
     }
-    return wire_read_exactly(socket_fd, message, (uint8_t *)&message->header + got,
-                             sizeof(message->header) - (size_t)got);
+    return wire_read_exactly(source, message, header + got, sizeof(message->header) - (size_t)got);
 }
 
-int wire_receive(int socket_fd, struct wire_message *message)
+int wire_receive_guarded(int socket_fd, int guard_fd, struct wire_message *message)
 {
+    const struct wire_source source = {.socket_fd = socket_fd, .guard_fd = guard_fd};
     wire_message_reset(message, 0);
-    int error = wire_receive_header(socket_fd, message);
+    int error = wire_receive_header(&source, message);
     if (!error && !wire_header_is_valid(&message->header)) {
         error = -EBADMSG;
     }
@@ -198,7 +218,7 @@ int wire_receive(int socket_fd, struct wire_message *message)
     }
     if (!error) {
         error =
-            wire_read_exactly(socket_fd, message, message->payload, message->header.payload_bytes);
+            wire_read_exactly(&source, message, message->payload, message->header.payload_bytes);
     }
     if (!error && message->fd_count != message->header.fd_count) {
         error = -EBADMSG;
@@ -209,4 +229,9 @@ int wire_receive(int socket_fd, struct wire_message *message)
     }
     message->length = message->header.payload_bytes;
     return 0;
+}
+
+int wire_receive(int socket_fd, struct wire_message *message)
+{
+    return wire_receive_guarded(socket_fd, -1, message);
 }
