@@ -20,14 +20,16 @@ class Hangup(wiretest.WireTest):
 
     def test_handed_out_descriptors_are_not_kept(self):
         client = self.client()
-        before = self.host.held()[0]
+        before = self.host.resting[0] + 4  # control and event socket, process, wake-up
+        self.assertTrue(wiretest.wait_until(lambda: self.host.held()[0] == before, 5))
         connection = self.opened(0, client=client)
         self.assertTrue(wiretest.wait_until(lambda: self.host.held()[0] == before + 1, 5))
         connection.call(13)  # interrupts: the state page is one descriptor
-        with_page = self.host.held()[0]
+        with_page = before + 2
+        self.assertTrue(wiretest.wait_until(lambda: self.host.held()[0] == with_page, 5))
         for *_, fd in connection.map(7)[3]:
             os.close(fd)
-        self.assertEqual(self.host.held()[0], with_page)
+        self.assertTrue(wiretest.wait_until(lambda: self.host.held()[0] == with_page, 5))
 
 
 if __name__ == "__main__":
