@@ -366,9 +366,8 @@ static void bad_options_are_named(void **state)
     static const struct {
         const char *option, *error;
     } cases[] = {
-        {"vector=1",
-         "testdev: unknown option 'vector' (known: vectors, irq, bar2, bar4, reset, "
-         "ready_after_ns, latency_ns, serial)"},
+        {"vector=1", "testdev: unknown option 'vector' (known: vectors, irq, bar2, bar4, reset, "
+                     "ready_after_ns, latency_ns, serial)"},
         {"vectors=0", "testdev: vectors=0: wanted a number from 1 to 256"},
         {"vectors=257", "testdev: vectors=257: wanted a number from 1 to 256"},
         {"vectors", "testdev: vectors=: wanted a number from 1 to 256"},
