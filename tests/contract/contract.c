@@ -182,7 +182,8 @@ static bool concerns_configuration(const struct CMUnitTest *test)
     uintptr_t when = (uintptr_t)test->initial_state;
     return !(when & WHEN_EMBEDDED && contract.is_remote) &&
            !(when & WHEN_REMOTE && !contract.is_remote) &&
-           !(when & WHEN_NOT_IDENTITY && contract.is_identity);
+           !(when & WHEN_NOT_IDENTITY && contract.is_identity) &&
+           !(when & WHEN_4K && contract.page_size != 4096);
 }
 
 static int run_group(void)

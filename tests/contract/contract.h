@@ -51,7 +51,7 @@ int contract_main(int argc, char **argv, const struct contract_suite *suite);
     {                                                                                              \
 #function, function, contract_before, contract_after, (void *)(uintptr_t)(when)            \
     }
-enum contract_when { WHEN_EMBEDDED = 1, WHEN_REMOTE = 2, WHEN_NOT_IDENTITY = 4 };
+enum contract_when { WHEN_EMBEDDED = 1, WHEN_REMOTE = 2, WHEN_NOT_IDENTITY = 4, WHEN_4K = 8 };
 int contract_before(void **state);
 int contract_after(void **state);
 

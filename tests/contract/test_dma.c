@@ -350,7 +350,7 @@ int main(int argc, char **argv)
         contract_test(probe_to_the_last_byte),
         contract_test(slots_run_out),
         contract_test(aperture_runs_out),
-        contract_test(region_65537),
+        contract_test_when(region_65537, WHEN_4K | WHEN_NOT_IDENTITY), /* seconds */
         contract_test(more_than_a_segment_is_undone),
         contract_test(segment_of_full_size),
         contract_test(more_than_128_chunks),
