@@ -1,5 +1,5 @@
 /*
- * Client memory through process_vm_readv and process_vm_writev.
+ * Client memory: shared through its file, else process_vm_readv and process_vm_writev.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -18,7 +18,10 @@
 struct client_memory {
     struct dma_memory memory;
     struct client_process *process;
-    uint64_t address;
+    uint64_t address;         /* the client's; unused when shared */
+    struct shared_file *file; /* NULL when copied */
+    uint64_t file_offset;
+    bool is_writable;
 };
 
 struct client_process *client_process_create(pid_t pid)
@@ -27,6 +30,9 @@ struct client_process *client_process_create(pid_t pid)
     if (process) {
         process->references = 1;
         process->pid = pid;
+        pthread_mutex_init(&process->lock, NULL);
+        client_maps_init(&process->maps, pid);
+        shared_files_init(&process->files);
     }
     return process;
 }
@@ -40,6 +46,8 @@ struct client_process *client_process_get(struct client_process *process)
 void client_process_put(struct client_process *process)
 {
     if (process && atomic_fetch_sub(&process->references, 1) == 1) {
+        client_maps_close(&process->maps);
+        pthread_mutex_destroy(&process->lock);
         free(process);
     }
 }
@@ -75,6 +83,11 @@ static int client_memory_write(struct dma_memory *memory, uint64_t offset, const
 static void client_memory_release(struct dma_memory *memory)
 {
     struct client_memory *self = (struct client_memory *)memory;
+    if (self->file) {
+        pthread_mutex_lock(&self->process->lock);
+        shared_files_put(&self->process->files, self->file);
+        pthread_mutex_unlock(&self->process->lock);
+    }
     client_process_put(self->process);
     free(self);
 }
@@ -82,6 +95,28 @@ static void client_memory_release(struct dma_memory *memory)
 static const struct dma_memory_ops client_memory_ops = {
     .read = client_memory_read,
     .write = client_memory_write,
+    .release = client_memory_release,
+};
+
+static int client_memory_shared_read(struct dma_memory *memory, uint64_t offset, void *buffer,
+                                     size_t length)
+{
+    const struct client_memory *self = (struct client_memory *)memory;
+    return shared_file_read(self->file, self->file_offset + offset, buffer, length);
+}
+
+static int client_memory_shared_write(struct dma_memory *memory, uint64_t offset,
+                                      const void *buffer, size_t length)
+{
+    const struct client_memory *self = (struct client_memory *)memory;
+    return self->is_writable
+               ? shared_file_write(self->file, self->file_offset + offset, buffer, length)
+               : -EFAULT;
+}
+
+static const struct dma_memory_ops client_memory_shared_ops = {
+    .read = client_memory_shared_read,
+    .write = client_memory_shared_write,
     .release = client_memory_release,
 };
 
@@ -116,18 +151,66 @@ static int client_memory_touch(pid_t pid, uint64_t address, uint64_t bytes)
     return 0;
 }
 
+/* Called with the process's lock held. On failure nothing is held. */
+static int share_file(struct client_process *process, uint64_t address, uint64_t bytes,
+                      struct client_mapping *mapping, struct shared_file **out)
+{
+    bool is_new = false;
+    struct client_mapping again;
+    int error = client_maps_find(&process->maps, address, bytes, mapping);
+    if (!error) {
+        error = shared_files_get(&process->files, process->pid, mapping, bytes, out, &is_new);
+    }
+    /* An inode number may pass to another file before we open it, never while we hold it: what the
+     * client maps now is what we opened, and with these rights. */
+    if (!error && is_new) {
+        error = client_maps_find(&process->maps, address, bytes, &again);
+        if (!error && (again.device != mapping->device || again.inode != mapping->inode ||
+                       again.file_offset != mapping->file_offset ||
+                       again.is_writable != mapping->is_writable)) {
+            error = -EAGAIN;
+        }
+        if (error) {
+            shared_files_put(&process->files, *out);
+        }
+    }
+    return error;
+}
+
+static int client_memory_share(struct client_memory *self, uint64_t address)
+{
+    struct client_process *process = self->process;
+    struct client_mapping mapping;
+    struct shared_file *file = NULL;
+    pthread_mutex_lock(&process->lock);
+    int error = share_file(process, address, self->memory.bytes, &mapping, &file);
+    pthread_mutex_unlock(&process->lock);
+    if (error) {
+        return error;
+    }
+    self->memory.ops = &client_memory_shared_ops;
+    self->file = file;
+    self->file_offset = mapping.file_offset;
+    self->is_writable = mapping.is_writable;
+    return 0;
+}
+
+static void log_path(const struct client_memory *self, uint64_t address, int share_error)
+{
+    const char *path = "copied, not a file to share";
+    if (self->file) {
+        path = shared_file_is_mapped(self->file) ? "shared file, mapped"
+                                                 : "shared file, read and written";
+    }
+    log_debug("host", "client %d: 0x%llx, %llu bytes: %s (%d)", (int)self->process->pid,
+              (unsigned long long)address, (unsigned long long)self->memory.bytes, path,
+              share_error);
+}
+
 int client_memory_create(struct client_process *process, uint64_t address, uint64_t bytes,
                          struct dma_memory **out)
 {
     *out = NULL;
-    int error =
-        atomic_load(&process->is_gone) ? -ESRCH : client_memory_touch(process->pid, address, bytes);
-    if (error) {
-        log_warning("host", "memory of process %d at 0x%llx, %llu bytes: cannot be reached (%d)",
-                    (int)process->pid, (unsigned long long)address, (unsigned long long)bytes,
-                    error);
-        return error;
-    }
     struct client_memory *self = calloc(1, sizeof(*self));
     if (!self) {
         return -ENOMEM;
@@ -135,8 +218,22 @@ int client_memory_create(struct client_process *process, uint64_t address, uint6
     self->memory = (struct dma_memory){.ops = &client_memory_ops,
                                        .bytes = bytes,
                                        .page_offset = address & (DART_GRANULE_BYTES - 1)};
-    self->process = client_process_get(process);
+    self->process = process;
     self->address = address;
+    int share_error = atomic_load(&process->is_gone) ? -ESRCH : client_memory_share(self, address);
+    int error = share_error == -ESRCH ? -ESRCH : 0;
+    if (!error && share_error) {
+        error = client_memory_touch(process->pid, address, bytes);
+    }
+    if (error) {
+        log_warning("host", "memory of process %d at 0x%llx, %llu bytes: cannot be reached (%d)",
+                    (int)process->pid, (unsigned long long)address, (unsigned long long)bytes,
+                    error);
+        free(self);
+        return error;
+    }
+    client_process_get(process);
+    log_path(self, address, share_error);
     *out = &self->memory;
     return 0;
 }

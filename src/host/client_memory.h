@@ -6,18 +6,24 @@
 #ifndef DEXTLINK_HOST_CLIENT_MEMORY_H
 #define DEXTLINK_HOST_CLIENT_MEMORY_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "dart/dma_memory.h"
+#include "host/client_mapping.h"
+#include "host/shared_file.h"
 
 /* A client process as an owner of memory. Counted: memory objects outlive its session. */
 struct client_process {
     _Atomic unsigned references;
     pid_t pid;
     _Atomic bool is_gone; /* its memory must not be looked for any more: the pid may be reused */
+    pthread_mutex_t lock; /* the two below; nothing else is taken under it */
+    struct client_maps maps;
+    struct shared_files files; /* each counted by the regions in it */
 };
 
 /** One reference, NULL when out of memory. */
@@ -26,9 +32,14 @@ struct client_process *client_process_get(struct client_process *process);
 void client_process_put(struct client_process *process);
 
 /**
- * Describe [address, address + bytes) of a client, touching every page so that holes show now and
- * not when the device comes by. Copies go through the kernel's cross-process calls: the device sees
- * the client's later stores and the client the device's.
+ * Describe [address, address + bytes) of a client. Any thread.
+ *
+ * A stretch of one file mapped shared, guest RAM as a rule, is shared with the host by descriptor:
+ * the device reaches the file's pages, whatever becomes of the client's mapping or of the client.
+ * Anything else is reached through the kernel's cross-process copy calls, and every page of it is
+ * touched here, so that holes show now and not when the device comes by. Either way the device sees
+ * the client's later stores and the client the device's; writes to memory the client itself may
+ * only read are -EFAULT.
  *
  * 0 and *out (owned by the caller until ops->release); -EFAULT a page is not there; -ESRCH the
  * process has gone; -EPERM the kernel does not let us (ptrace policy); -ENOMEM.
