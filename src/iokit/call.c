@@ -10,9 +10,8 @@
 #include "iokit/connection.h"
 #include "iokit/session.h"
 
-#define CALL_INLINE_MAX                                                                            \
-    4096 /* larger structures travel out of line: their size is not reported                       \
-          */
+/* Larger structures travel out of line: their size is not reported. */
+#define CALL_INLINE_MAX    4096
 #define CALL_VARIABLE_SIZE ((size_t)-3) /* kIOConnectMethodVarOutputSize */
 
 struct call {
@@ -123,9 +122,7 @@ static kern_return_t call_carry_out(io_connect_t connect, const struct call *cal
     struct io_exchange *exchange = io_exchange_begin(IO_EXCHANGE_CALL, WIRE_CALL);
     if (exchange) {
         call_put(call, &exchange->request);
-        pthread_rwlock_rdlock(&connection->lock);
         status = io_exchange_send(connection, exchange);
-        pthread_rwlock_unlock(&connection->lock);
         if (status == KERN_SUCCESS) {
             status = call_get(call, &exchange->reply);
         }

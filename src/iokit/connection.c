@@ -12,6 +12,19 @@
 #include "base/trace.h"
 #include "iokit/session.h"
 
+kern_return_t io_connection_request(struct io_connection *connection, struct wire_message *request,
+                                    struct wire_message *reply)
+{
+    kern_return_t status = MACH_SEND_INVALID_DEST;
+    if (!connection->is_closed && !io_session_is_gone(connection->object.session)) {
+        request->header.call_id = trace_current_call();
+        int error = connection->link->ops->call(connection->link, request, reply);
+        status = error ? io_status_of_link(error) : reply->header.status;
+    }
+    bool is_mapped = !TAILQ_EMPTY(&connection->mappings);
+    return status == MACH_SEND_INVALID_DEST && is_mapped ? kIOReturnBadArgument : status;
+}
+
 /* Tell the driver and cut the channel; exclusive lock held. Idempotent. */
 static void connection_shut(struct io_connection *connection)
 {
@@ -20,13 +33,12 @@ static void connection_shut(struct io_connection *connection)
     if (connection->is_closed) {
         return;
     }
-    connection->is_closed = true;
     wire_message_init(&request);
     wire_message_init(&reply);
     wire_message_reset(&request, WIRE_CLOSE);
-    request.header.call_id = trace_current_call();
     /* Waiting for the answer makes what the connection held free when close returns. */
-    connection->link->ops->call(connection->link, &request, &reply);
+    io_connection_request(connection, &request, &reply);
+    connection->is_closed = true;
     wire_message_destroy(&request);
     wire_message_destroy(&reply);
 }
@@ -145,6 +157,7 @@ kern_return_t IOServiceClose(io_connect_t connect)
     bool is_dead = io_name_is_dead(connect) && TAILQ_EMPTY(&connection->mappings);
     connection_shut(connection);
     pthread_rwlock_unlock(&connection->lock);
+    io_name_die(connect); /* further references keep the mappings, not the connection */
     io_name_release(connect);
     io_object_put(object);
     trace_end_call(outer);

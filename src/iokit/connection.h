@@ -26,6 +26,14 @@ struct io_connection {
     TAILQ_HEAD(, io_mapping) mappings; /* under lock */
 };
 
+/**
+ * One request on the call channel; either lock held. Returns the link's failure as a code, else the
+ * host's status. A dead channel is MACH_SEND_INVALID_DEST, or kIOReturnBadArgument while there are
+ * mappings: the handle then lives on as theirs, and a call reaches the wrong kind of object.
+ */
+kern_return_t io_connection_request(struct io_connection *connection, struct wire_message *request,
+                                    struct wire_message *reply);
+
 /** The live connection behind a handle, counted; else NULL and *status: MACH_SEND_INVALID_DEST, or
  * kIOReturnBadArgument for other kinds, and for a dead one that still has mappings. */
 struct io_connection *connection_find(io_connect_t connect, kern_return_t *status);
@@ -46,7 +54,7 @@ struct io_exchange {
 /** NULL when out of memory. Valid until the thread's next use of the same kind. */
 struct io_exchange *io_exchange_begin(enum io_exchange_use use, uint16_t type);
 
-/** Send it: the link's failure as a code, else the host's status. Shared lock held. */
+/** io_connection_request under the shared lock, which it takes. */
 kern_return_t io_exchange_send(struct io_connection *connection, struct io_exchange *exchange);
 
 #endif

@@ -6,9 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "base/trace.h"
 #include "iokit/connection.h"
-#include "iokit/session.h"
 
 /* A buffer that one huge call has grown is given back. */
 #define EXCHANGE_KEEP_BYTES 65536
@@ -78,10 +76,8 @@ struct io_exchange *io_exchange_begin(enum io_exchange_use use, uint16_t type)
 
 kern_return_t io_exchange_send(struct io_connection *connection, struct io_exchange *exchange)
 {
-    if (connection->is_closed) {
-        return MACH_SEND_INVALID_DEST;
-    }
-    exchange->request.header.call_id = trace_current_call();
-    int error = connection->link->ops->call(connection->link, &exchange->request, &exchange->reply);
-    return error ? io_status_of_link(error) : exchange->reply.header.status;
+    pthread_rwlock_rdlock(&connection->lock);
+    kern_return_t status = io_connection_request(connection, &exchange->request, &exchange->reply);
+    pthread_rwlock_unlock(&connection->lock);
+    return status;
 }

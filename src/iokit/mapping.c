@@ -56,7 +56,8 @@ static void memory_clip_range(const struct memory *memory, struct memory_range *
     }
 }
 
-/* The file must be as long as the range: memory behind its end would be a bus error. */
+/* A file must be as long as the range: memory behind its end would be a bus error. What is no file
+ * (a device) has no length, and maps what it has only. */
 static bool memory_range_is_valid(const struct memory *memory, const struct memory_range *range)
 {
     struct stat status;
@@ -64,7 +65,22 @@ static bool memory_range_is_valid(const struct memory *memory, const struct memo
            is_aligned(range->fd_offset, vm_page_size) && range->bytes > 0 &&
            range_is_within(range->offset, range->bytes, align_up(memory->bytes, vm_page_size)) &&
            fstat(range->fd, &status) == 0 &&
-           range_is_within(range->fd_offset, range->bytes, (uint64_t)status.st_size);
+           (!S_ISREG(status.st_mode) ||
+            range_is_within(range->fd_offset, range->bytes, (uint64_t)status.st_size));
+}
+
+/* Whether it shares a byte with one of those before it. */
+static bool memory_range_overlaps(const struct memory *memory, uint32_t index)
+{
+    const struct memory_range *range = &memory->ranges[index];
+    for (uint32_t i = 0; i < index; i++) {
+        const struct memory_range *other = &memory->ranges[i];
+        if (range->offset < other->offset + other->bytes &&
+            other->offset < range->offset + range->bytes) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool memory_get(struct wire_message *reply, struct memory *memory)
@@ -81,7 +97,8 @@ static bool memory_get(struct wire_message *reply, struct memory *memory)
     for (uint32_t i = 0; i < memory->range_count; i++) {
         memory_get_range(reply, &memory->ranges[i]);
         memory_clip_range(memory, &memory->ranges[i]);
-        if (!memory_range_is_valid(memory, &memory->ranges[i])) {
+        if (!memory_range_is_valid(memory, &memory->ranges[i]) ||
+            memory_range_overlaps(memory, i)) {
             return false;
         }
         memory->direct_bytes += memory->ranges[i].bytes;
@@ -96,17 +113,11 @@ static kern_return_t mapping_ask(struct io_connection *connection, uint32_t type
     struct wire_message request;
     wire_message_init(&request);
     wire_message_reset(&request, WIRE_MAP);
-    request.header.call_id = trace_current_call();
     wire_put_u64(&request, type);
-    int error = connection->is_closed
-                    ? -ENOTCONN
-                    : connection->link->ops->call(connection->link, &request, reply);
+    kern_return_t status = io_connection_request(connection, &request, reply);
     wire_message_destroy(&request);
-    if (error) {
-        return io_status_of_link(error);
-    }
-    if (reply->header.status != KERN_SUCCESS) {
-        return reply->header.status;
+    if (status != KERN_SUCCESS) {
+        return status;
     }
     return memory_get(reply, memory) ? KERN_SUCCESS : kIOReturnIPCError;
 }
@@ -131,9 +142,7 @@ static void mapping_access(void *context, uint64_t offset, unsigned width, bool 
         wire_put_u32(&exchange->request, width);
         wire_put_u32(&exchange->request, is_write);
         wire_put_u64(&exchange->request, is_write ? *value : 0);
-        pthread_rwlock_rdlock(&mapping->connection->lock);
         status = io_exchange_send(mapping->connection, exchange);
-        pthread_rwlock_unlock(&mapping->connection->lock);
     }
     if (status == KERN_SUCCESS) {
         uint64_t answer = wire_get_u64(&exchange->reply);

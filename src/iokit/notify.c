@@ -18,9 +18,8 @@
 #define NOTIFY_MAX_PENDING 1024 /* services remembered while nobody drains; more are lost */
 
 struct notification {
-    struct io_object object; /* matching and interest alike */
-    uint64_t token;
-    mach_port_t name;
+    struct io_object object;         /* matching and interest alike */
+    uint32_t serial;                 /* tells it from others that had its name before */
     struct IONotificationPort *port; /* counted */
     IOServiceMatchingCallback on_match;
     IOServiceInterestCallback on_interest;
@@ -33,11 +32,17 @@ struct notification {
     bool is_armed;
 };
 
-static _Atomic uint64_t notify_next_token;
+static _Atomic uint32_t notify_next_serial;
 
 static struct notification *notification_of(struct io_object *object)
 {
     return (struct notification *)object;
+}
+
+/* What the host calls it by: leads back to its name without a search. */
+static uint64_t notification_token(const struct notification *self)
+{
+    return (uint64_t)self->serial << 32 | self->object.name;
 }
 
 static void notification_free(struct io_object *object)
@@ -57,7 +62,7 @@ static void notification_unregister(struct notification *self)
     wire_message_init(&request);
     wire_message_init(&reply);
     wire_message_reset(&request, WIRE_NOTIFY_REMOVE);
-    wire_put_u64(&request, self->token);
+    wire_put_u64(&request, notification_token(self));
     io_session_request(self->object.session, &request, &reply);
     wire_message_destroy(&request);
     wire_message_destroy(&reply);
@@ -93,7 +98,7 @@ static struct notification *notification_create(const struct io_class *class,
     }
     io_object_init(&self->object, class, session, 0);
     pthread_mutex_init(&self->lock, NULL);
-    self->token = atomic_fetch_add(&notify_next_token, 1) + 1;
+    self->serial = atomic_fetch_add(&notify_next_serial, 1) + 1;
     self->port = port;
     io_object_get(port_object(port));
     self->refcon = refcon;
@@ -106,7 +111,7 @@ static void notify_deliver_match(struct port_message *message)
 {
     struct notification *self = notification_of(message->notification);
     if (!self->is_released) {
-        self->on_match(self->refcon, self->name);
+        self->on_match(self->refcon, self->object.name);
     }
 }
 
@@ -139,27 +144,21 @@ static void notify_post(struct notification *self, port_deliver_fn deliver, uint
     port_enqueue(self->port, message);
 }
 
-/* Events. */
+/* Events. All of this runs under the lock of the table of names, which keeps the notification: the
+ * last reference is never dropped here, where a host inside the process may hold its locks. */
 
-struct notify_search {
+struct notify_event {
+    struct io_session *session;
     uint64_t token;
-    struct notification *found;
+    uint64_t entry_id;
+    uint32_t type;
+    uint64_t argument;
 };
 
-static void notify_compare(struct io_object *object, void *context)
+/* A token that the host made up, or of a notification that has gone, is nobody's. */
+static bool notify_is_for(const struct notification *self, const struct notify_event *event)
 {
-    struct notify_search *search = context;
-    if (notification_of(object)->token == search->token) {
-        io_object_get(object);
-        search->found = notification_of(object);
-    }
-}
-
-static struct notification *notify_find(struct io_session *session, unsigned kind, uint64_t token)
-{
-    struct notify_search search = {.token = token};
-    io_names_each(session, kind, notify_compare, &search);
-    return search.found;
+    return self->object.session == event->session && notification_token(self) == event->token;
 }
 
 static bool notification_push(struct notification *self, uint64_t entry_id)
@@ -171,14 +170,15 @@ static bool notification_push(struct notification *self, uint64_t entry_id)
     return true;
 }
 
-void notify_matched(struct io_session *session, uint64_t token, uint64_t entry_id)
+static void notify_match_one(struct io_object *object, void *context)
 {
-    struct notification *self = notify_find(session, IO_KIND_NOTIFICATION, token);
-    if (!self) {
+    struct notification *self = notification_of(object);
+    const struct notify_event *event = context;
+    if (!notify_is_for(self, event)) {
         return;
     }
     pthread_mutex_lock(&self->lock);
-    bool must_tell = notification_push(self, entry_id) && self->is_armed;
+    bool must_tell = notification_push(self, event->entry_id) && self->is_armed;
     if (must_tell) {
         self->is_armed = false;
     }
@@ -186,16 +186,27 @@ void notify_matched(struct io_session *session, uint64_t token, uint64_t entry_i
     if (must_tell) {
         notify_post(self, notify_deliver_match, 0, 0);
     }
-    io_object_put(&self->object);
+}
+
+void notify_matched(struct io_session *session, uint64_t token, uint64_t entry_id)
+{
+    struct notify_event event = {.session = session, .token = token, .entry_id = entry_id};
+    io_name_visit((mach_port_t)token, IO_KIND_NOTIFICATION, notify_match_one, &event);
+}
+
+static void notify_interest_one(struct io_object *object, void *context)
+{
+    const struct notify_event *event = context;
+    if (notify_is_for(notification_of(object), event)) {
+        notify_post(notification_of(object), notify_deliver_interest, event->type, event->argument);
+    }
 }
 
 void notify_interest(struct io_session *session, uint64_t token, uint32_t type, uint64_t argument)
 {
-    struct notification *self = notify_find(session, IO_KIND_INTEREST, token);
-    if (self) {
-        notify_post(self, notify_deliver_interest, type, argument);
-        io_object_put(&self->object);
-    }
+    struct notify_event event = {
+        .session = session, .token = token, .type = type, .argument = argument};
+    io_name_visit((mach_port_t)token, IO_KIND_INTEREST, notify_interest_one, &event);
 }
 
 static void notify_one_terminated(struct io_object *object, void *context)
@@ -236,7 +247,8 @@ static uint32_t notify_kind(const char *type)
 
 /* The host has been told: take what matches already. Arrivals may have come in before: they stay
  * on top, where newer ones belong. */
-static void notification_take_existing(struct notification *self, struct wire_message *reply)
+static kern_return_t notification_take_existing(struct notification *self,
+                                                struct wire_message *reply)
 {
     uint32_t count = wire_get_u32(reply);
     pthread_mutex_lock(&self->lock);
@@ -249,6 +261,7 @@ static void notification_take_existing(struct notification *self, struct wire_me
         }
     }
     pthread_mutex_unlock(&self->lock);
+    return wire_is_consumed(reply) ? KERN_SUCCESS : kIOReturnIPCError;
 }
 
 static kern_return_t notification_register(struct notification *self, uint32_t kind,
@@ -259,12 +272,12 @@ static kern_return_t notification_register(struct notification *self, uint32_t k
     wire_message_init(&request);
     wire_message_init(&reply);
     wire_message_reset(&request, WIRE_NOTIFY_ADD);
-    wire_put_u64(&request, self->token);
+    wire_put_u64(&request, notification_token(self));
     wire_put_u32(&request, kind);
     wire_put_value(&request, matching);
     kern_return_t status = io_session_request(self->object.session, &request, &reply);
     if (status == KERN_SUCCESS) {
-        notification_take_existing(self, &reply);
+        status = notification_take_existing(self, &reply);
     }
     wire_message_destroy(&request);
     wire_message_destroy(&reply);
@@ -275,17 +288,17 @@ static kern_return_t notification_register(struct notification *self, uint32_t k
 static kern_return_t notify_add_matching(struct notification *self, uint32_t kind,
                                          const struct wire_value *matching, io_iterator_t *out)
 {
-    self->name = io_name_add(&self->object);
-    if (!self->name) {
+    mach_port_t name = io_name_add(&self->object);
+    if (!name) {
         io_object_put(&self->object);
         return kIOReturnNoMemory;
     }
     kern_return_t status = notification_register(self, kind, matching);
     if (status != KERN_SUCCESS) {
-        io_name_release(self->name);
+        io_name_release(name);
         return status;
     }
-    *out = self->name;
+    *out = name;
     return KERN_SUCCESS;
 }
 
@@ -341,7 +354,7 @@ static kern_return_t notify_register_interest(struct notification *self)
     wire_message_init(&request);
     wire_message_init(&reply);
     wire_message_reset(&request, WIRE_INTEREST_ADD);
-    wire_put_u64(&request, self->token);
+    wire_put_u64(&request, notification_token(self));
     wire_put_u64(&request, self->service_id);
     kern_return_t status = io_session_request(self->object.session, &request, &reply);
     wire_message_destroy(&request);
@@ -355,6 +368,7 @@ kern_return_t IOServiceAddInterestNotification(IONotificationPortRef notifyPort,
                                                io_object_t *notification)
 {
     kern_return_t status;
+    mach_port_t name = MACH_PORT_NULL;
     if (!notifyPort || !interestType || !callback || !notification) {
         return kIOReturnBadArgument;
     }
@@ -371,18 +385,18 @@ kern_return_t IOServiceAddInterestNotification(IONotificationPortRef notifyPort,
     if (self) {
         self->on_interest = callback;
         self->service_id = object->entry_id;
-        self->name = io_name_add(&self->object);
+        name = io_name_add(&self->object);
     }
     io_object_put(object);
-    if (!self || !self->name) {
+    if (!name) {
         io_object_put(self ? &self->object : NULL);
         return kIOReturnNoMemory;
     }
     status = notify_register_interest(self);
     if (status != KERN_SUCCESS) {
-        io_name_release(self->name);
+        io_name_release(name);
         return status;
     }
-    *notification = self->name;
+    *notification = name;
     return KERN_SUCCESS;
 }

@@ -10,6 +10,7 @@
 #ifndef DEXTLINK_IOKIT_OBJECT_H
 #define DEXTLINK_IOKIT_OBJECT_H
 
+#include <bsd/sys/tree.h>
 #include <mach/mach.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,8 +40,10 @@ struct io_class {
 struct io_object {
     const struct io_class *class;
     _Atomic unsigned references;
-    struct io_session *session; /* counted; the host it belongs to; NULL for ports */
-    uint64_t entry_id;          /* services, connections: the registry entry; else 0 */
+    struct io_session *session;   /* counted; the host it belongs to; NULL for ports */
+    uint64_t entry_id;            /* services, connections: the registry entry; else 0 */
+    mach_port_t name;             /* 0 until it gets one; stays when the name is released */
+    RB_ENTRY(io_object) by_entry; /* while it has a name and an entry id; the table's lock */
 };
 
 /** Fill the head; one internal reference. Takes a reference of session (may be NULL). */
@@ -72,6 +75,17 @@ struct io_object *io_name_find_dead_too(mach_port_t name, unsigned kinds, kern_r
 
 bool io_name_is_dead(mach_port_t name);
 
+/** A dead name from now; its object lives on until the name is released. */
+void io_name_die(mach_port_t name);
+
+/**
+ * Call fn for the live object behind a name, if it is of one of the kinds, under the table's lock:
+ * fn must not block or use names. For events, which must never drop a last reference: the name
+ * keeps the object while fn runs.
+ */
+void io_name_visit(mach_port_t name, unsigned kinds,
+                   void (*fn)(struct io_object *object, void *context), void *context);
+
 /** One user reference more (less). KERN_INVALID_NAME for a name nobody has. */
 kern_return_t io_name_retain(mach_port_t name);
 kern_return_t io_name_release(mach_port_t name);
@@ -82,12 +96,13 @@ void io_names_die(struct io_session *session, uint64_t entry_id);
 /** All names of a session are dead; interests and notifications of it stay. */
 void io_names_die_with(struct io_session *session);
 
-/** Call fn for each live object of the kinds that belongs to session, under the table's lock: it
- * must not block or use names. */
+/** io_name_visit for each object of the kinds that belongs to session. */
 void io_names_each(struct io_session *session, unsigned kinds,
                    void (*fn)(struct io_object *object, void *context), void *context);
 
-/* Around fork: handles do not survive into a child. */
+/* Around fork: handles do not survive into a child. The parent's names are unknown there, and what
+ * they stand for is left as it is: its locks may be held by threads that the child does not have.
+ */
 void io_names_lock(void);
 void io_names_unlock(void);
 void io_names_forget_all(void); /* with the lock held */

@@ -11,13 +11,15 @@
 #include "base/log.h"
 #include "iokit/misuse.h"
 
+STAILQ_HEAD(port_messages, port_message);
+
 struct IONotificationPort {
     struct io_object object;
     mach_port_t name;
     pthread_mutex_t lock;   /* everything below */
     dispatch_queue_t queue; /* counted; NULL: messages wait */
     uint64_t generation;    /* of queue: work queued for an earlier one does nothing */
-    STAILQ_HEAD(, port_message) messages;
+    struct port_messages messages;
     size_t queued;
     bool is_destroyed;
 };
@@ -55,20 +57,20 @@ void port_message_destroy(struct port_message *message)
     }
 }
 
-static void port_flush(struct IONotificationPort *port)
+/* Without locks: a message may hold the last reference of its notification. */
+static void port_messages_destroy(struct port_messages *messages)
 {
     struct port_message *message;
-    while ((message = STAILQ_FIRST(&port->messages)) != NULL) {
-        STAILQ_REMOVE_HEAD(&port->messages, link);
+    while ((message = STAILQ_FIRST(messages)) != NULL) {
+        STAILQ_REMOVE_HEAD(messages, link);
         port_message_destroy(message);
     }
-    port->queued = 0;
 }
 
 static void port_free(struct io_object *object)
 {
     struct IONotificationPort *port = port_of_object(object);
-    port_flush(port);
+    port_messages_destroy(&port->messages);
     if (port->queue) {
         dispatch_release(port->queue);
     }
@@ -182,12 +184,15 @@ void IONotificationPortDestroy(IONotificationPortRef notify)
     if (!notify) {
         misuse("IONotificationPortDestroy", "called with NULL");
     }
+    struct port_messages unseen = STAILQ_HEAD_INITIALIZER(unseen);
     pthread_mutex_lock(&notify->lock);
     dispatch_queue_t queue = notify->queue;
     notify->queue = NULL;
     notify->is_destroyed = true;
-    port_flush(notify);
+    STAILQ_CONCAT(&unseen, &notify->messages);
+    notify->queued = 0;
     pthread_mutex_unlock(&notify->lock);
+    port_messages_destroy(&unseen);
     if (queue) {
         dispatch_release(queue);
     }

@@ -243,6 +243,10 @@ kern_return_t IOServiceGetMatchingServices(mach_port_t mainPort, CFDictionaryRef
     if (!matching) {
         return kIOReturnBadArgument;
     }
+    if (!existing) {
+        CFRelease(matching); /* consumed whatever comes of it */
+        return kIOReturnBadArgument;
+    }
     *existing = IO_OBJECT_NULL;
     struct io_session *session = io_session_current();
     if (session) {
@@ -411,10 +415,14 @@ CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef
     return property;
 }
 
+/* What a search looks at before it gives up: a host may name a loop, or a tree without end. */
+#define SEARCH_MAX_DEPTH   32
+#define SEARCH_MAX_ENTRIES 65536
+
 static CFTypeRef search_upwards(struct io_session *session, uint64_t entry_id, CFStringRef key)
 {
     CFTypeRef found = NULL;
-    while (!found && entry_id) {
+    for (unsigned depth = 0; !found && entry_id && depth < SEARCH_MAX_DEPTH; depth++) {
         struct wire_value *description = NULL;
         if (io_session_describe(session, entry_id, &description) != KERN_SUCCESS) {
             break;
@@ -426,20 +434,23 @@ static CFTypeRef search_upwards(struct io_session *session, uint64_t entry_id, C
     return found;
 }
 
-#define SEARCH_MAX_DEPTH 32 /* of the tree; a host that names a loop ends here */
-
+/* left: entries that may still be looked at. */
 static CFTypeRef search_downwards(struct io_session *session, uint64_t entry_id, CFStringRef key,
-                                  unsigned depth)
+                                  unsigned depth, unsigned *left)
 {
     struct wire_value *description = NULL;
-    if (depth == SEARCH_MAX_DEPTH ||
-        io_session_describe(session, entry_id, &description) != KERN_SUCCESS) {
+    if (depth == SEARCH_MAX_DEPTH || *left == 0) {
+        return NULL;
+    }
+    --*left;
+    if (io_session_describe(session, entry_id, &description) != KERN_SUCCESS) {
         return NULL;
     }
     CFTypeRef found = entry_property(description, key);
     const struct wire_value *children = wire_value_get(description, WIRE_ENTRY_CHILDREN);
     for (size_t i = 0; !found && children && i < children->count; i++) {
-        found = search_downwards(session, (uint64_t)children->items[i]->number, key, depth + 1);
+        found =
+            search_downwards(session, (uint64_t)children->items[i]->number, key, depth + 1, left);
     }
     wire_value_free(description);
     return found;
@@ -451,6 +462,7 @@ CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const io_na
 {
     kern_return_t status;
     CFTypeRef found;
+    unsigned left = SEARCH_MAX_ENTRIES;
     if (!key || !plane_is_service(plane)) {
         return NULL;
     }
@@ -463,7 +475,7 @@ CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const io_na
     }
     found = options & kIORegistryIterateParents
                 ? search_upwards(object->session, object->entry_id, key)
-                : search_downwards(object->session, object->entry_id, key, 0);
+                : search_downwards(object->session, object->entry_id, key, 0, &left);
     io_object_put(object);
     return found;
 }

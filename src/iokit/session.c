@@ -61,12 +61,16 @@ bool io_session_is_gone(const struct io_session *session)
     return session->is_gone;
 }
 
-/* Called once by whoever notices; with a host inside the process, under the host's locks. */
+/* Called by whoever notices, which may be several; with a host inside the process, under the host's
+ * locks. */
 static void session_gone(void *context)
 {
     struct io_session *session = context;
     if (!atomic_exchange(&session->is_gone, true)) {
         log_info("iokit", "the host has gone: its services and connections are dead");
+        if (session->event_fd >= 0) {
+            shutdown(session->event_fd, SHUT_RDWR); /* where a thread may still be waiting */
+        }
         io_names_die_with(session);
         io_event_host_gone(session);
     }
@@ -112,6 +116,15 @@ static int session_start_events(struct io_session *session)
     return 0;
 }
 
+static bool session_connect_to(int fd, const struct sockaddr_un *address)
+{
+    int error;
+    do {
+        error = connect(fd, (const struct sockaddr *)address, sizeof(*address));
+    } while (error < 0 && errno == EINTR);
+    return error == 0;
+}
+
 static int session_connect_socket(void)
 {
     struct sockaddr_un address;
@@ -119,7 +132,7 @@ static int session_connect_socket(void)
         return -1;
     }
     cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+    if (fd < 0 || !session_connect_to(fd, &address)) {
         log_debug("iokit", "no host at %s", address.sun_path);
         return -1;
     }
@@ -198,6 +211,9 @@ static void session_after_fork(void)
 /* Handles do not survive into a child; what they stand for is left alone, it is the parent's. */
 static void session_in_child(void)
 {
+    if (session_current) {
+        session_current->is_gone = true; /* whatever still leads there: not on to the host */
+    }
     session_current = NULL;
     session_in_fork = true;
     io_names_forget_all();
@@ -251,6 +267,9 @@ kern_return_t io_session_request(struct io_session *session, struct wire_message
     }
     request->header.call_id = trace_current_call();
     int error = session->control->ops->call(session->control, request, reply);
+    if (error && error != -ENOMEM) {
+        session_gone(session); /* nothing more comes through: the next call looks for a host anew */
+    }
     return error ? io_status_of_link(error) : reply->header.status;
 }
 
@@ -267,8 +286,10 @@ kern_return_t io_session_open(struct io_session *session, uint64_t entry_id, uin
     kern_return_t status = io_session_request(session, &request, &reply);
     if (status == KERN_SUCCESS) {
         uint64_t connection_id = wire_get_u64(&reply);
-        *out = session->control->ops->accept(session->control, &reply, connection_id);
-        status = *out ? KERN_SUCCESS : kIOReturnNoMemory;
+        *out = wire_is_consumed(&reply)
+                   ? session->control->ops->accept(session->control, &reply, connection_id)
+                   : NULL;
+        status = *out ? KERN_SUCCESS : kIOReturnIPCError;
     }
     wire_message_destroy(&request);
     wire_message_destroy(&reply);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/trace.h"
@@ -21,17 +22,27 @@ struct socket_link {
     int error; /* first failure: the stream is out of step from there on */
 };
 
+/* A stream that ends inside a frame: whoever sent it has died. */
+static bool socket_has_ended(int fd)
+{
+    char byte;
+    return recv(fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static int socket_link_exchange(struct socket_link *self, struct wire_message *request,
                                 struct wire_message *reply)
 {
     request->header.sequence = ++self->sequence;
     trace_hop("wire", "request type=%u, %zu bytes", request->header.type, request->length);
     int error = wire_send(self->fd, request);
-    if (error == -EPIPE || error == -ECONNRESET) {
-        return -ECONNRESET;
+    if (error == -EPIPE) {
+        return -ENOTCONN; /* nobody was there to take it */
     }
     if (!error) {
         error = wire_receive(self->fd, reply);
+    }
+    if (error == -EBADMSG && socket_has_ended(self->fd)) {
+        error = -ECONNRESET;
     }
     if (!error && (reply->header.sequence != request->header.sequence ||
                    reply->header.type != request->header.type)) {
