@@ -24,6 +24,7 @@
 struct stream {
     int ends[2];
     unsigned fds; /* open ones before */
+    size_t part;  /* of a reply, before the peer dies */
     struct wire_message out;
     struct wire_message in;
 };
@@ -341,10 +342,45 @@ static void a_link_whose_other_end_is_gone(void **state)
     assert_int_equal(link->ops->call(link, &stream->out, &stream->in), -ENOMEM);
     shutdown(stream->ends[1], SHUT_RDWR);
     wire_message_reset(&stream->out, 1);
-    assert_int_equal(link->ops->call(link, &stream->out, &stream->in), -ECONNRESET);
+    assert_int_equal(link->ops->call(link, &stream->out, &stream->in), -ENOTCONN); /* was dead */
     assert_int_equal(link->ops->call(link, &stream->out, &stream->in), -ENOTCONN);
     link->ops->close(link);
     stream->ends[0] = dup(stream->ends[1]);
+}
+
+/* Reads one request and ends: before the reply, or inside it. */
+static void *die_in_a_call(void *opaque)
+{
+    struct stream *stream = opaque;
+    struct wire_message request;
+    wire_message_init(&request);
+    wire_receive(stream->ends[1], &request);
+    if (write(stream->ends[1], &request.header, stream->part) < 0) {
+        return opaque;
+    }
+    wire_message_destroy(&request);
+    shutdown(stream->ends[1], SHUT_RDWR);
+    return NULL;
+}
+
+static void a_link_whose_other_end_dies_in_a_call(void **state)
+{
+    struct stream *stream = *state;
+    for (stream->part = 0; stream->part < sizeof(struct wire_header); stream->part += 16) {
+        pthread_t peer;
+        void *wrong;
+        int ends[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        close(stream->ends[1]);
+        stream->ends[1] = ends[1];
+        struct wire_link *link = wire_link_from_socket(ends[0]);
+        assert_int_equal(pthread_create(&peer, NULL, die_in_a_call, stream), 0);
+        wire_message_reset(&stream->out, 1);
+        assert_int_equal(link->ops->call(link, &stream->out, &stream->in), -ECONNRESET);
+        pthread_join(peer, &wrong);
+        assert_null(wrong);
+        link->ops->close(link);
+    }
 }
 
 #define STREAM_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -362,6 +398,7 @@ int main(void)
         STREAM_TEST(a_bad_message_is_not_sent),
         STREAM_TEST(a_link_keeps_calls_of_threads_apart),
         STREAM_TEST(a_link_whose_other_end_is_gone),
+        STREAM_TEST(a_link_whose_other_end_dies_in_a_call),
     };
     return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
 }
