@@ -6,7 +6,7 @@ BUILD := build
 BUILD_ASAN := build-asan
 BUILD_TSAN := build-tsan
 # Suites that run a second time under ThreadSanitizer.
-TSAN_SUITES := unit,contract
+TSAN_SUITES := unit,contract-short
 # Sanitizers and shared machines are slow: a test hangs when it takes this many times its limit.
 PATIENCE := --timeout-multiplier 4
 

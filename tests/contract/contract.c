@@ -18,6 +18,7 @@
 
 #define CONNECTIONS_MAX 64
 #define TESTS_MAX       64
+#define WAIT_NS         5000000000L
 
 struct contract_configuration contract;
 
@@ -45,11 +46,13 @@ int contract_count_fds(int pid)
 
 bool contract_eventually(bool (*is_true)(void *opaque), void *opaque)
 {
-    for (int i = 0; i < 400; i++) {
+    long pause_ns = 50000;
+    for (long waited_ns = 0; waited_ns < WAIT_NS; waited_ns += pause_ns) {
         if (is_true(opaque)) {
             return true;
         }
-        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = pause_ns}, NULL);
+        pause_ns = pause_ns < 5000000 ? pause_ns * 2 : pause_ns;
     }
     return is_true(opaque);
 }
@@ -183,6 +186,7 @@ static bool concerns_configuration(const struct CMUnitTest *test)
     return !(when & WHEN_EMBEDDED && contract.is_remote) &&
            !(when & WHEN_REMOTE && !contract.is_remote) &&
            !(when & WHEN_NOT_IDENTITY && contract.is_identity) &&
+           !(when & WHEN_IDENTITY && !contract.is_identity) &&
            !(when & WHEN_4K && contract.page_size != 4096);
 }
 

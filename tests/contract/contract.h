@@ -51,7 +51,13 @@ int contract_main(int argc, char **argv, const struct contract_suite *suite);
     {                                                                                              \
 #function, function, contract_before, contract_after, (void *)(uintptr_t)(when)            \
     }
-enum contract_when { WHEN_EMBEDDED = 1, WHEN_REMOTE = 2, WHEN_NOT_IDENTITY = 4, WHEN_4K = 8 };
+enum contract_when {
+    WHEN_EMBEDDED = 1,
+    WHEN_REMOTE = 2,
+    WHEN_NOT_IDENTITY = 4,
+    WHEN_4K = 8,
+    WHEN_IDENTITY = 16,
+};
 int contract_before(void **state);
 int contract_after(void **state);
 
@@ -73,10 +79,8 @@ void contract_disconnect(io_connect_t connection);
 /** Descriptors open in a process (0: this one); -1 when it cannot be told. */
 int contract_count_fds(int pid);
 
-/** Whether a condition came true within two seconds. */
+/** Whether a condition came true within five seconds. */
 bool contract_eventually(bool (*is_true)(void *opaque), void *opaque);
-
-#define CONTRACT_WAIT_NS INT64_C(10000000000) /* longer than anything may take: then it hangs */
 
 void contract_check_status(kern_return_t status, kern_return_t want, const char *what,
                            const char *file, int line);

@@ -173,6 +173,29 @@ static void destroyed_port_hears_nothing(void **state)
     assert_int_equal(listener.runs, 0);
 }
 
+static void on_completion_destroy(void *refcon, IOReturn result)
+{
+    struct listener *listener = refcon;
+    IONotificationPortDestroy(listener->port);
+    on_completion(refcon, result);
+}
+
+static void port_destroyed_inside_its_callback(void **state)
+{
+    struct listener listener = {0};
+    uint64_t reference[kIOAsyncCalloutCount] = {0};
+    io_connect_t c = set_up(TESTDEV);
+    listener_open(&listener);
+    reference[kIOAsyncCalloutFuncIndex] = (uint64_t)(uintptr_t)on_completion_destroy;
+    reference[kIOAsyncCalloutRefconIndex] = (uint64_t)(uintptr_t)&listener;
+    assert_ok(IOConnectCallAsyncScalarMethod(c, 15, IONotificationPortGetMachPort(listener.port),
+                                             reference, kIOAsyncCalloutCount, NULL, 0, NULL, NULL));
+    reg_write(c, TESTDEV_FIRE, 4, 1);
+    assert_reaches(listener.runs, 1);
+    dispatch_sync_f(listener.queue, NULL, nothing);
+    dispatch_release(listener.queue);
+}
+
 static void port_without_a_queue_keeps_messages(void **state)
 {
     struct listener listener = {0};
@@ -425,6 +448,7 @@ int main(int argc, char **argv)
         contract_test(wait_checks_its_arguments),
         contract_test(close_makes_up_no_completion),
         contract_test(destroyed_port_hears_nothing),
+        contract_test(port_destroyed_inside_its_callback),
         contract_test(port_without_a_queue_keeps_messages),
         contract_test(interest_hears_of_termination),
         contract_test(released_interest_hears_nothing),

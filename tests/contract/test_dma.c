@@ -107,6 +107,19 @@ static void iovas_are_each_clients_own(void **state)
     assert_ok(apple_dext_probe_dma(b, IOVA, 0, &word));
 }
 
+/* Where the guest programs what it likes, two regions cannot share a bus address. */
+static void identity_refuses_overlap(void **state)
+{
+    io_connect_t a = contract_claimed(TESTDEV);
+    io_connect_t b = contract_claimed(TESTDEV);
+    dma_register(a, IOVA, memory, 8192);
+    assert_int_not_equal(try_register(a, IOVA + 4096, (uintptr_t)memory, 8192), kIOReturnSuccess);
+    assert_int_not_equal(try_register(b, IOVA, (uintptr_t)memory, 16), kIOReturnSuccess);
+    assert_int_not_equal(try_register(b, IOVA - 1, (uintptr_t)memory, 2), kIOReturnSuccess);
+    dma_register(b, IOVA - 1, memory, 1); /* to the byte */
+    dma_register(b, IOVA + 8192, memory, 1);
+}
+
 static void probe_to_the_last_byte(void **state)
 {
     uint64_t word = 0;
@@ -196,12 +209,22 @@ static uint8_t *reserve(uint64_t bytes)
     return address;
 }
 
+static void look_for_fragmented(void *opaque, AppleDextLogLevel level, const char *line)
+{
+    bool *was_named = opaque;
+    *was_named |= level == APPLE_DEXT_LOG_ERROR && strstr(line, "fragmented") != NULL;
+}
+
 static void more_than_a_segment_is_undone(void **state)
 {
+    bool was_named = false;
     AppleDextStatistics now;
     io_connect_t c = contract_claimed(LARGE_APERTURE);
     uint8_t *large = reserve(CHUNK + 65536);
+    apple_dext_set_log_callback(look_for_fragmented, &was_named, APPLE_DEXT_LOG_ERROR);
     assert_status(try_register(c, IOVA, (uintptr_t)large, CHUNK + 1), kIOReturnNotAligned);
+    apple_dext_set_log_callback(NULL, NULL, APPLE_DEXT_LOG_ERROR);
+    assert_true(was_named); /* the code's own name misleads */
     assert_ok(apple_dext_get_statistics(c, &now));
     assert_true(now.live_regions == 0 && now.live_bytes == 0);
     assert_status(apple_dext_unregister_dma(c, IOVA), kIOReturnNotFound);
@@ -347,6 +370,7 @@ int main(int argc, char **argv)
         contract_test(one_region_an_iova),
         /* With dart=identity the IOVA is the bus address, and of those there is one each. */
         contract_test_when(iovas_are_each_clients_own, WHEN_NOT_IDENTITY),
+        contract_test_when(identity_refuses_overlap, WHEN_IDENTITY),
         contract_test(probe_to_the_last_byte),
         contract_test(slots_run_out),
         contract_test(aperture_runs_out),
