@@ -147,7 +147,7 @@ static void conventional_function_reads_ones_above_256(void **state)
 
 static void argument_counts_below_the_table_are_refused(void **state)
 {
-    /* Selector, scalars in, scalars out: protocol.md's counts. */
+    /* Selector, scalars in, scalars out: docs/dext.md has the counts. */
     static const struct {
         uint32_t selector, in, out;
     } rows[] = {
