@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -20,6 +19,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "host/client_file.h"
+#include "host/shared_copy.h"
 
 #define SHARED_FILE_PAGE_BYTES 4096
 #define SHARED_FILE_MAP_BYTES  (UINT64_C(1) << 40) /* the largest single mapping */
@@ -274,7 +274,7 @@ void shared_files_put(struct shared_files *files, struct shared_file *file)
 int shared_file_read(const struct shared_file *file, uint64_t offset, void *buffer, size_t length)
 {
     if (file->address) {
-        memcpy(buffer, file->address + offset, length);
+        shared_copy_from(buffer, file->address + offset, length);
         return 0;
     }
     for (size_t done = 0; done < length;) {
@@ -303,7 +303,7 @@ int shared_file_write(const struct shared_file *file, uint64_t offset, const voi
         return -EFAULT;
     }
     if (file->address) {
-        memcpy(file->address + offset, buffer, length);
+        shared_copy_to(file->address + offset, buffer, length);
         return 0;
     }
     if (file_is_cut(file, offset + length)) {

@@ -1,0 +1,88 @@
+/*
+ * Copies to and from memory that a client reads and writes at the same time.
+ *
+ * The shared side is accessed by the widest naturally aligned words, each once: a word that a
+ * driver polls is never seen half-written, as on a bus. Words are atomic, without order among them;
+ * the DART's lock orders one access of the device with the next.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef DEXTLINK_HOST_SHARED_COPY_H
+#define DEXTLINK_HOST_SHARED_COPY_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define SHARED_COPY_TO(type, shared, from)                                                         \
+    do {                                                                                           \
+        type word_;                                                                                \
+        memcpy(&word_, (from), sizeof(word_));                                                     \
+        __atomic_store_n((type *)(void *)(shared), word_, __ATOMIC_RELAXED);                       \
+    } while (0)
+
+#define SHARED_COPY_FROM(type, shared, to)                                                         \
+    do {                                                                                           \
+        type word_ = __atomic_load_n((const type *)(const void *)(shared), __ATOMIC_RELAXED);      \
+        memcpy((to), &word_, sizeof(word_));                                                       \
+    } while (0)
+
+/* Bytes of the next word: what the alignment of the shared side and the rest allow. */
+static inline size_t shared_copy_width(const unsigned char *shared, size_t rest)
+{
+    size_t width = 8;
+    while (width > rest || (uintptr_t)shared % width != 0) {
+        width /= 2;
+    }
+    return width;
+}
+
+static inline void shared_copy_to(unsigned char *shared, const unsigned char *from, size_t length)
+{
+    while (length > 0) {
+        size_t width = shared_copy_width(shared, length);
+        switch (width) {
+        case 8:
+            SHARED_COPY_TO(uint64_t, shared, from);
+            break;
+        case 4:
+            SHARED_COPY_TO(uint32_t, shared, from);
+            break;
+        case 2:
+            SHARED_COPY_TO(uint16_t, shared, from);
+            break;
+        default:
+            SHARED_COPY_TO(uint8_t, shared, from);
+            break;
+        }
+        shared += width;
+        from += width;
+        length -= width;
+    }
+}
+
+static inline void shared_copy_from(unsigned char *to, const unsigned char *shared, size_t length)
+{
+    while (length > 0) {
+        size_t width = shared_copy_width(shared, length);
+        switch (width) {
+        case 8:
+            SHARED_COPY_FROM(uint64_t, shared, to);
+            break;
+        case 4:
+            SHARED_COPY_FROM(uint32_t, shared, to);
+            break;
+        case 2:
+            SHARED_COPY_FROM(uint16_t, shared, to);
+            break;
+        default:
+            SHARED_COPY_FROM(uint8_t, shared, to);
+            break;
+        }
+        shared += width;
+        to += width;
+        length -= width;
+    }
+}
+
+#endif
