@@ -121,7 +121,7 @@ static int maps_query(int fd, uint64_t address, struct vma *out)
 static int find_by_query(struct client_maps *maps, struct search *search)
 {
     while (!search->is_done) {
-        struct vma vma;
+        struct vma vma = {0};
         int error = maps_query(maps->fd, search->at, &vma);
         error = error ? error : search_take(search, &vma);
         if (error) {
@@ -154,7 +154,7 @@ static bool vma_parse(const char *line, struct vma *out)
 
 static int search_take_line(struct search *search, const char *line)
 {
-    struct vma vma;
+    struct vma vma = {0};
     if (!vma_parse(line, &vma)) {
         return -EPROTO;
     }

@@ -41,9 +41,12 @@ static inline void shared_copy_to(unsigned char *shared, const unsigned char *fr
 {
     while (length > 0) {
         size_t width = shared_copy_width(shared, length);
+        size_t bytes = width;
         switch (width) {
         case 8:
-            SHARED_COPY_TO(uint64_t, shared, from);
+            for (bytes = 0; length - bytes >= 8; bytes += 8) {
+                SHARED_COPY_TO(uint64_t, shared + bytes, from + bytes);
+            }
             break;
         case 4:
             SHARED_COPY_TO(uint32_t, shared, from);
@@ -55,9 +58,9 @@ static inline void shared_copy_to(unsigned char *shared, const unsigned char *fr
             SHARED_COPY_TO(uint8_t, shared, from);
             break;
         }
-        shared += width;
-        from += width;
-        length -= width;
+        shared += bytes;
+        from += bytes;
+        length -= bytes;
     }
 }
 
@@ -65,9 +68,12 @@ static inline void shared_copy_from(unsigned char *to, const unsigned char *shar
 {
     while (length > 0) {
         size_t width = shared_copy_width(shared, length);
+        size_t bytes = width;
         switch (width) {
         case 8:
-            SHARED_COPY_FROM(uint64_t, shared, to);
+            for (bytes = 0; length - bytes >= 8; bytes += 8) {
+                SHARED_COPY_FROM(uint64_t, shared + bytes, to + bytes);
+            }
             break;
         case 4:
             SHARED_COPY_FROM(uint32_t, shared, to);
@@ -79,9 +85,9 @@ static inline void shared_copy_from(unsigned char *to, const unsigned char *shar
             SHARED_COPY_FROM(uint8_t, shared, to);
             break;
         }
-        shared += width;
-        to += width;
-        length -= width;
+        shared += bytes;
+        to += bytes;
+        length -= bytes;
     }
 }
 
