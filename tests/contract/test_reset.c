@@ -18,7 +18,7 @@ static const char *const devices[] = {
     "testdev,addr=06:00.0,reset=stuck",
     "testdev,addr=07:00.0,reset=retry",
     "testdev,addr=08:00.0,reset=dead",
-    "testdev,addr=09:00.0,ready_after_ns=300000000",
+    "testdev,addr=09:00.0,ready_after_ns=800000000",
     NULL,
 };
 
@@ -124,7 +124,7 @@ static void slow_device_is_waited_for(void **state)
     assert_ok(apple_dext_reset_device(c));
     clock_gettime(CLOCK_MONOTONIC, &end);
     assert_true((end.tv_sec - start.tv_sec) * 1000 + (end.tv_nsec - start.tv_nsec) / 1000000 >=
-                299);
+                799);
     assert_true(reg_read(c, TESTDEV_ID, 4) == TESTDEV_ID_VALUE);
     assert_int_equal(reg_read(c, TESTDEV_LAST_RESET, 4), RESET_FUNCTION);
 }
@@ -133,6 +133,34 @@ static void *reset_in_thread(void *opaque)
 {
     io_connect_t *connection = opaque;
     return (void *)(intptr_t)apple_dext_reset_device(*connection);
+}
+
+/* The device is away for 800 ms: who does not touch it is not held up. */
+static void a_reset_holds_up_nobody_else(void **state)
+{
+    AppleDextDeviceState device;
+    AppleDextStatistics statistics;
+    AppleDextInstance *list = NULL;
+    size_t count = 0;
+    pthread_t thread;
+    void *status = NULL;
+    uint64_t value = 0;
+    io_connect_t c = contract_claimed(SLOW);
+    io_connect_t onlooker = contract_connect(SLOW);
+    uint64_t generation = device_generation(onlooker);
+    assert_int_equal(pthread_create(&thread, NULL, reset_in_thread, &c), 0);
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    assert_ok(apple_dext_list(&list, &count));
+    apple_dext_free_list(list);
+    assert_ok(apple_dext_config_read(contract_claimed(TESTDEV), 0, 4, &value));
+    assert_ok(apple_dext_get_statistics(onlooker, &statistics));
+    assert_ok(apple_dext_get_device_state(onlooker, &device));
+    assert_int_equal(device.presence, APPLE_DEXT_RESETTING); /* so all that took no time */
+    assert_ok(apple_dext_config_read(contract_claimed(SLOW), 0, 4, &value)); /* this waits */
+    assert_true(value == 0x7e571234);
+    assert_true(device_generation(onlooker) == generation + 1);
+    pthread_join(thread, &status);
+    assert_ok((kern_return_t)(intptr_t)status);
 }
 
 /* Side by side: each takes its deadlines. */
@@ -242,7 +270,8 @@ int main(int argc, char **argv)
         contract_test(edu_is_reset_hot),
         contract_test(what_clients_hold_survives),
         contract_test(slow_device_is_waited_for),
-        contract_test(devices_that_do_not_come_back),
+        contract_test(a_reset_holds_up_nobody_else),
+        contract_test_when(devices_that_do_not_come_back, WHEN_4K), /* seconds */
         contract_test(dead_is_not_ones),
         contract_test(registry_knows_a_dead_device),
         contract_test(direct_memory_outlives_the_device),
