@@ -56,7 +56,8 @@ static void event_completion(struct wire_message *event)
         return;
     }
     const void *arguments = wire_get_bytes(event, count * sizeof(uint64_t));
-    struct io_object *port = io_name_find((mach_port_t)wake_port, IO_KIND_PORT, &status);
+    mach_port_t name = wake_port <= UINT32_MAX ? (mach_port_t)wake_port : MACH_PORT_NULL;
+    struct io_object *port = io_name_find(name, IO_KIND_PORT, &status);
     struct port_message *message =
         port && arguments ? port_message_create(event_deliver_completion) : NULL;
     if (message) {

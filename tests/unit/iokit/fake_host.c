@@ -60,7 +60,9 @@ static void fake_call(struct wire_message *request, struct wire_message *reply)
     for (uint32_t i = 0; i < scalars; i++) {
         wire_put_u64(reply, i);
     }
-    memset(wire_put_space(reply, bytes), 0x5a, bytes);
+    if (bytes > 0) {
+        memset(wire_put_space(reply, bytes), 0x5a, bytes);
+    }
 }
 
 /* Two pages of the host's page size: the first direct, the second trapped. */
