@@ -248,6 +248,10 @@ static bool remote_greet(struct remote_client *client)
         return false;
     }
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+        reply->header.status = status_from_errno(-errno);
+        log_error("host", "client %d: no event channel: %s", (int)client->session->process->pid,
+                  strerror(errno));
+        remote_answer(client);
         return false;
     }
     wire_put_fd(reply, ends[1]);

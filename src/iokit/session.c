@@ -156,7 +156,9 @@ static int session_greet(struct io_session *session, uint32_t *page_size)
     wire_put_u32(&request, WIRE_VERSION);
     int error = session->control->ops->call(session->control, &request, &reply);
     if (!error && reply.header.status) {
-        log_error("iokit", "the host refuses this client: it speaks another version");
+        log_error("iokit", "the host refuses this client: %s",
+                  reply.header.status == kIOReturnUnsupported ? "it speaks another version"
+                                                              : "it has no descriptors left");
         error = -EPROTO;
     }
     if (!error) {

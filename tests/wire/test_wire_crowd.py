@@ -141,6 +141,57 @@ class Crowd(wiretest.WireTest):
         self.assertEqual(self.opened(0).call(MMIO_READ, 0, 0, 4)[1], [0x010000ED])
 
 
+class Descriptors(unittest.TestCase):
+    """A host that has no descriptor left says so, goes on, and serves again when it has."""
+
+    def setUp(self):
+        self.host = wiretest.Host(descriptors=40).start()
+        self.addCleanup(self.host.folder.cleanup)
+        self.addCleanup(self.host.stop)
+        self.clients = []
+        self.addCleanup(lambda: [client.close() for client in self.clients])
+
+    def test_opening_when_there_is_none(self):
+        client = self.host.client()
+        self.clients.append(client)
+        service = client.services()[1]
+        first = client.open(service)[1]
+        self.assertEqual(first.call(CLAIM)[0], wire.SUCCESS)
+        self.assertEqual(first.call(SETUP_INTERRUPTS)[0], wire.SUCCESS)
+        status = wire.SUCCESS
+        while status == wire.SUCCESS:
+            status, last = client.open(service)
+        self.assertEqual(hex(status), hex(wire.NO_RESOURCES))
+        self.assertGreater(len(client.connections), 10)
+        self.assertEqual(first.call(MMIO_READ, 0, 0, 4)[1], [0x54534554])
+        last = client.connections.pop()
+        last.request(wire.CLOSE)
+        last.close()
+        self.assertTrue(wiretest.wait_until(lambda: client.open(service)[0] == wire.SUCCESS, 5))
+        self.assertEqual(client.entry(service)[0], wire.SUCCESS)
+
+    def test_connecting_when_there_is_none(self):
+        working = self.host.client()
+        self.clients.append(working)
+        connection = working.open(working.services()[1])[1]
+        self.assertEqual(connection.call(CLAIM)[0], wire.SUCCESS)
+        try:
+            while len(self.clients) < 40:
+                self.clients.append(wire.Client(self.host.socket, timeout=0.5))
+                self.clients[-1].hello()
+        except (TimeoutError, wire.Closed, ConnectionResetError, BrokenPipeError):
+            pass  # waits in the queue, or was sent away
+        except wire.Refused as refusal:
+            self.assertEqual(hex(refusal.status), hex(wire.NO_RESOURCES))
+        self.assertLess(len(self.clients), 12)
+        self.assertEqual(connection.call(MMIO_READ, 0, 0, 4)[1], [0x54534554])
+        while len(self.clients) > 1:
+            self.clients.pop().close()
+        with self.host.client() as client:
+            self.assertEqual(len(client.services()), 2)
+        self.assertEqual(self.host.stop(), 0, self.host.said())
+
+
 class Fuzz(wiretest.WireTest):
     """Valid shapes, random contents; the same frames each run."""
 

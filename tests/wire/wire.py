@@ -27,6 +27,7 @@ STRING, NUMBER, DATA, BOOLEAN, ARRAY, DICTIONARY = range(1, 7)
 
 SUCCESS = 0
 NO_MEMORY = 0xE00002BD
+NO_RESOURCES = 0xE00002BE
 IPC_ERROR = 0xE00002BF
 NO_DEVICE = 0xE00002C0
 BAD_ARGUMENT = 0xE00002C2
@@ -49,6 +50,14 @@ class Closed(Exception):
     def __init__(self, is_whole):
         super().__init__("between frames" if is_whole else "inside a frame")
         self.is_whole = is_whole
+
+
+class Refused(Exception):
+    """The host's answer to HELLO was not success."""
+
+    def __init__(self, status):
+        super().__init__(hex(status))
+        self.status = status
 
 
 @dataclass
@@ -300,10 +309,12 @@ class Client(Channel):
 
     def hello(self):
         reply = self.request(HELLO, u32(VERSION))
+        if reply.status:
+            raise Refused(reply.status)
         reader = Reader(reply.payload)
         version, self.page_size = reader.u32(), reader.u32()
         reader.end()
-        if reply.status or version != VERSION or len(reply.fds) != 1:
+        if version != VERSION or len(reply.fds) != 1:
             raise ValueError(f"HELLO: {reply}")
         self.events = self._channel(reply.fds[0], Channel)
         return self

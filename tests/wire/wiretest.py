@@ -5,6 +5,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 usage of each test: TEST.py DEXTCTL DEXTD
 """
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -41,7 +42,8 @@ def wait_until(condition, seconds=SECONDS):
 class Host:
     """A dextd on a private socket, and what it holds as the kernel sees it."""
 
-    def __init__(self, *devices, options=(), folder=None):
+    def __init__(self, *devices, options=(), folder=None, descriptors=None):
+        self.descriptors = descriptors  # the most it may have open
         self.folder = folder or tempfile.TemporaryDirectory(prefix="wire-test-")
         self.socket = Path(self.folder.name) / "dext.sock"
         self.log = Path(self.folder.name) / "log"
@@ -51,11 +53,15 @@ class Host:
         self.process = None
         self.resting = ()
 
+    def limit(self):
+        if self.descriptors:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
+
     def start(self):
         reader, writer = os.pipe()
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-                [*self.arguments, "--ready-fd", str(writer)], pass_fds=[writer],
+            self.process = subprocess.Popen(  # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
+                [*self.arguments, "--ready-fd", str(writer)], pass_fds=[writer], preexec_fn=self.limit,
                 env=toolstest.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         os.close(writer)
         with open(reader, "rb") as ready:
@@ -115,7 +121,8 @@ class WireTest(unittest.TestCase):
         said = cls.host.said()
         cls.host.folder.cleanup()
         if status != 0 or "Sanitizer" in said or "runtime error" in said:
-            raise AssertionError(f"dextd ended with {status}: {said}")
+            print(f"# dextd ended with {status}", *said.splitlines(), sep="\n# ", flush=True)
+            raise AssertionError(f"dextd ended with {status}")
 
     def setUp(self):
         self.clients = []
