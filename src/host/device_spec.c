@@ -84,7 +84,12 @@ int device_address_parse(const char *text, struct pci_address *address, char roo
 static int spec_take_addr(struct device_spec *spec, const char *value, char **error)
 {
     char root[DEVICE_ROOT_MAX];
-    if (device_address_parse(value, &spec->address, root) || root[0]) {
+    int failed = device_address_parse(value, &spec->address, root);
+    if (!failed && root[0]) {
+        return spec_fail(error, "addr=%s: not an address BB:DD.F; the root goes into root=%s",
+                         value, root);
+    }
+    if (failed) {
         return spec_fail(error,
                          "addr=%s: not an address BB:DD.F in hex (bus 00-ff, device 00-1f, "
                          "function 0-7)",
@@ -113,12 +118,13 @@ static int spec_take_dart(struct device_spec *spec, const char *value, char **er
     return 0;
 }
 
-/* A count with an optional k, m or g (powers of 1024). */
+/* A count, decimal or 0x…, with an optional k, m or g (powers of 1024). */
 static bool spec_number(const char *value, uint64_t *out)
 {
     char *end;
+    bool is_hex = value[0] == '0' && tolower((unsigned char)value[1]) == 'x';
     errno = 0;
-    unsigned long long number = strtoull(value, &end, 0);
+    unsigned long long number = strtoull(value, &end, is_hex ? 16 : 10);
     if (errno || end == value || !isdigit((unsigned char)value[0])) {
         return false;
     }
@@ -186,7 +192,8 @@ static int spec_take(struct device_spec *spec, const char *key, const char *valu
                 return spec_fail(error, "%s: given twice", key);
             }
             *seen_keys |= 1U << i;
-            return spec_keys[i].take(spec, value, error);
+            return value ? spec_keys[i].take(spec, value, error)
+                         : spec_fail(error, "%s: has no value (%s=VALUE)", key, key);
         }
     }
     for (size_t i = 0; i < spec->option_count; i++) {
@@ -197,8 +204,21 @@ static int spec_take(struct device_spec *spec, const char *key, const char *valu
     if (spec->option_count == DEVICE_SPEC_MAX_OPTIONS) {
         return spec_fail(error, "%s: more than %d options", key, DEVICE_SPEC_MAX_OPTIONS);
     }
-    spec->options[spec->option_count++] = (struct model_option){.key = key, .value = value};
+    spec->options[spec->option_count++] =
+        (struct model_option){.key = key, .value = value ? value : ""};
     return 0;
+}
+
+static int spec_fail_model(const char *name, char **error)
+{
+    char known[256] = "";
+    const struct model_ops *model;
+    for (size_t i = 0; (model = model_at(i)) != NULL; i++) {
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof(known) - used, "%s%s", i ? ", " : "", model->name);
+    }
+    return name[0] ? spec_fail(error, "unknown device \"%s\" (known: %s)", name, known)
+                   : spec_fail(error, "the device's name comes first (known: %s)", known);
 }
 
 static int spec_parse_parts(struct device_spec *spec, char **error)
@@ -208,7 +228,7 @@ static int spec_parse_parts(struct device_spec *spec, char **error)
     const char *name = strsep(&rest, ",");
     spec->model = model_find(name);
     if (!spec->model) {
-        return spec_fail(error, "unknown device \"%s\"", name);
+        return spec_fail_model(name, error);
     }
     char *part;
     while ((part = strsep(&rest, ",")) != NULL) {
@@ -219,7 +239,7 @@ static int spec_parse_parts(struct device_spec *spec, char **error)
         if (part[0] == '\0') {
             return spec_fail(error, "empty option in a device specification");
         }
-        int failed = spec_take(spec, part, value ? value : "", &seen_keys, error);
+        int failed = spec_take(spec, part, value, &seen_keys, error);
         if (failed) {
             return failed;
         }
@@ -238,6 +258,31 @@ int device_spec_parse(const char *text, struct device_spec *spec, char **error)
         device_spec_clear(spec);
     }
     return failed;
+}
+
+/* Whether a model's help has a line "key=…". */
+static bool spec_model_takes(const struct model_ops *model, const char *key)
+{
+    size_t length = strlen(key);
+    const char *line = model->options;
+    while (line && *line) {
+        if (strncmp(line, key, length) == 0 && line[length] == '=') {
+            return true;
+        }
+        line = strchr(line, '\n');
+        line = line ? line + 1 : NULL;
+    }
+    return false;
+}
+
+const char *device_spec_hint(const struct device_spec *spec)
+{
+    for (size_t i = 0; i < spec->option_count; i++) {
+        if (!spec_model_takes(spec->model, spec->options[i].key)) {
+            return "; every device also takes addr, root, dart, aperture and slots";
+        }
+    }
+    return "";
 }
 
 void device_spec_clear(struct device_spec *spec)

@@ -30,6 +30,10 @@ struct device_spec {
  * On failure *spec holds nothing.
  */
 int device_spec_parse(const char *text, struct device_spec *spec, char **error);
+/** What to add to a model's complaint about its options: the keys that are not the model's, when
+ * one of them may have been meant; else "". Static storage. */
+const char *device_spec_hint(const struct device_spec *spec);
+
 void device_spec_clear(struct device_spec *spec);
 
 /** "BB:DD.F" or "ROOT/BB:DD.F"; root becomes "" when the text has none. 0, -EINVAL. */

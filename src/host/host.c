@@ -77,6 +77,9 @@ static void host_service_terminated(void *context, uint64_t entry_id)
         session_service_terminated(sessions[i], entry_id);
         session_put(sessions[i]);
     }
+    if (room && !sessions) {
+        log_error("host", "out of memory: clients are not told of a termination");
+    }
     free(sessions);
 }
 
@@ -189,16 +192,19 @@ int dext_host_add_device(DextHost *host, const char *specification, char **errp)
     struct device_spec spec;
     struct service *service = NULL;
     char *cause = NULL;
+    const char *hint = "";
     if (!host || !specification) {
         return host_fail(errp, EINVAL, "no device specification");
     }
     int error = device_spec_parse(specification, &spec, &cause);
     if (!error) {
         error = service_create(&host->owner, &spec, host->access_open, &service, &cause);
+        hint = error == -EINVAL ? device_spec_hint(&spec) : "";
         device_spec_clear(&spec);
     }
     if (error) {
-        host_fail(errp, 0, "device %s: %s", specification, cause ? cause : strerror(-error));
+        host_fail(errp, 0, "device %s: %s%s", specification, cause ? cause : strerror(-error),
+                  hint);
         free(cause);
         return error;
     }
@@ -238,8 +244,11 @@ int dext_host_remove_device(DextHost *host, const char *address_text, char **err
 
 int dext_host_embed(DextHost *host, char **errp)
 {
-    if (!host || host->local) {
-        return host_fail(errp, host ? EBUSY : EINVAL, "this process has an embedded host already");
+    if (!host) {
+        return host_fail(errp, EINVAL, "no host to embed");
+    }
+    if (host->local) {
+        return host_fail(errp, EBUSY, "this process has an embedded host already");
     }
     int error = local_host_start(host, &host->local);
     return error == -EBUSY
@@ -249,8 +258,11 @@ int dext_host_embed(DextHost *host, char **errp)
 
 int dext_host_serve(DextHost *host, const char *path, char **errp)
 {
-    if (!host || host->server) {
-        return host_fail(errp, host ? EBUSY : EINVAL, "this host is serving already");
+    if (!host) {
+        return host_fail(errp, EINVAL, "no host to serve");
+    }
+    if (host->server) {
+        return host_fail(errp, EBUSY, "this host is serving already");
     }
     return server_start(host, path, &host->server, errp);
 }

@@ -68,9 +68,10 @@ static int listener_clear_path(const struct listener *listener)
         return errno == ENOENT ? 0 : -errno;
     }
     if (!S_ISSOCK(status.st_mode)) {
-        return -EADDRINUSE;
+        return -ENOTSOCK;
     }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* Not blocking: a server that hangs, its queue full, is a server. */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
         return -errno;
     }
@@ -134,6 +135,18 @@ static int listener_find_group(struct listener *listener, const char *name, char
     return 0;
 }
 
+static int listener_fail(const struct listener *listener, int error, char **errp)
+{
+    const char *cause = strerror(-error);
+    if (error == -EADDRINUSE) {
+        cause = "somebody is serving there";
+    } else if (error == -ENOTSOCK) {
+        error = -EADDRINUSE;
+        cause = "there is a file that is no socket; it is left alone";
+    }
+    return host_fail(errp, -error, "socket %s: %s", listener->address.sun_path, cause);
+}
+
 int listener_open(const char *path, const char *group, struct listener *listener, char **errp)
 {
     memset(listener, 0, sizeof(*listener));
@@ -157,12 +170,7 @@ int listener_open(const char *path, const char *group, struct listener *listener
             listener_unlock(listener);
         }
     }
-    if (error) {
-        return host_fail(errp, -error, "socket %s: %s", listener->address.sun_path,
-                         error == -EADDRINUSE ? "somebody is serving there, or it is no socket"
-                                              : strerror(-error));
-    }
-    return 0;
+    return error ? listener_fail(listener, error, errp) : 0;
 }
 
 void listener_close(struct listener *listener)

@@ -309,7 +309,10 @@ static void remote_serve(struct remote_client *client)
         bool has_queue = !STAILQ_EMPTY(&client->queue);
         fds[EVENT] = (struct pollfd){.fd = client->event, .events = has_queue ? POLLOUT : 0};
         pthread_mutex_unlock(&client->session->lock);
-        if (poll(fds, 4, -1) < 0 && errno != EINTR) {
+        if (poll(fds, 4, -1) < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
             return;
         }
         if (fds[PROCESS].revents || (fds[EVENT].revents & (POLLHUP | POLLERR | POLLNVAL))) {

@@ -56,7 +56,10 @@ static void server_main(void *argument)
     struct pollfd fds[2] = {{.fd = server->listener.fd, .events = POLLIN},
                             {.fd = server->stop_fd, .events = POLLIN}};
     for (;;) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR) {
+        if (poll(fds, 2, -1) < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
             log_error("host", "poll: %s", strerror(errno));
             return;
         }

@@ -56,11 +56,14 @@ static const struct {
     const char *spec;
     const char *names[3];
 } mistakes[] = {
-    {"", {"unknown device", "\"\""}},
-    {"nvidia,addr=01:00.0", {"unknown device", "\"nvidia\""}},
+    {"", {"name comes first", "edu", "testdev"}},
+    {",addr=01:00.0", {"name comes first", "edu", "testdev"}},
+    {"nvidia,addr=01:00.0", {"unknown device", "\"nvidia\"", "edu, testdev"}},
     {"edu", {"edu", "addr", "missing"}},
     {"edu,root=a", {"addr", "missing"}},
-    {"edu,addr", {"addr=", "not an address", "BB:DD.F"}},
+    {"edu,addr", {"addr: has no value"}},
+    {"edu,addr=01:00.0,root", {"root: has no value"}},
+    {"edu,addr=01:00.0,dart", {"dart: has no value"}},
     {"edu,addr=", {"not an address"}},
     {"edu,addr=01", {"addr=01", "not an address"}},
     {"edu,addr=100:00.0", {"not an address", "00-ff"}},
@@ -69,7 +72,7 @@ static const struct {
     {"edu,addr=01:00.8", {"addr=01:00.8", "0-7"}},
     {"edu,addr=01:00.0 ", {"not an address"}},
     {"edu,addr=-1:00.0", {"not an address"}},
-    {"edu,addr=a/01:00.0", {"addr=a/01:00.0", "not an address"}},
+    {"edu,addr=a/01:00.0", {"addr=a/01:00.0", "not an address", "root=a"}},
     {"edu,addr=01:00.0,addr=02:00.0", {"addr", "twice"}},
     {"edu,addr=01:00.0,", {"empty option"}},
     {"edu,,addr=01:00.0", {"empty option"}},
@@ -89,6 +92,7 @@ static const struct {
     {"edu,addr=01:00.0,slots=0", {"slots=0"}},
     {"edu,addr=01:00.0,slots=16777217", {"slots=16777217", "16777216"}},
     {"edu,addr=01:00.0,slots=many", {"slots=many"}},
+    {"edu,addr=01:00.0,slots=0x", {"slots=0x"}},
     {"edu,addr=01:00.0,k=1,k=2", {"k", "twice"}},
 };
 
@@ -111,6 +115,37 @@ static void names_each_mistake(void **state)
         free(error);
         assert_int_equal(device_spec_parse(mistakes[i].spec, &spec, NULL), -EINVAL);
     }
+}
+
+static void numbers_are_decimal_or_hex(void **state)
+{
+    struct device_spec spec;
+    assert_int_equal(device_spec_parse("edu,addr=01:00.0,slots=010,aperture=0X8000", &spec, NULL),
+                     0);
+    assert_int_equal(spec.dart.slots, 10);
+    assert_int_equal(spec.dart.aperture_bytes, 32768);
+    device_spec_clear(&spec);
+}
+
+/* A mistyped key of the host must not look like one that only the model could have taken. */
+static void hints_at_its_own_keys(void **state)
+{
+    static const char *const own[] = {"addr", "root", "dart", "aperture", "slots"};
+    struct device_spec spec;
+    assert_int_equal(device_spec_parse("edu,addr=01:00.0,drat=identity", &spec, NULL), 0);
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        assert_non_null(strstr(device_spec_hint(&spec), own[i]));
+    }
+    device_spec_clear(&spec);
+    assert_int_equal(device_spec_parse("edu,addr=01:00.0,dma_mas=1", &spec, NULL), 0);
+    assert_string_not_equal(device_spec_hint(&spec), "");
+    device_spec_clear(&spec);
+    assert_int_equal(device_spec_parse("edu,addr=01:00.0,dma_mask=x,latency_ns=", &spec, NULL), 0);
+    assert_string_equal(device_spec_hint(&spec), "");
+    device_spec_clear(&spec);
+    assert_int_equal(device_spec_parse("testdev,addr=01:00.0,serial=x", &spec, NULL), 0);
+    assert_string_equal(device_spec_hint(&spec), "");
+    device_spec_clear(&spec);
 }
 
 static void lengths_have_limits(void **state)
@@ -156,7 +191,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_everything_there_is), cmocka_unit_test(has_defaults),
-        cmocka_unit_test(names_each_mistake),        cmocka_unit_test(lengths_have_limits),
+        cmocka_unit_test(names_each_mistake),        cmocka_unit_test(numbers_are_decimal_or_hex),
+        cmocka_unit_test(hints_at_its_own_keys),     cmocka_unit_test(lengths_have_limits),
         cmocka_unit_test(addresses_may_have_a_root),
     };
     return cmocka_run_group_tests_name("device_spec", tests, NULL, NULL);

@@ -134,6 +134,30 @@ static void what_lives_stays(void **state)
     assert_false(exists(lock_path));
 }
 
+/* A server that accepts nobody, its queue full: a connect that waits would wait for ever. */
+static void what_hangs_stays(void **state)
+{
+    int other = bind_plain(true);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int clients[1024];
+    size_t count = 0;
+    int error = 0;
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    while (!error && count < 1024) {
+        clients[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        error = connect(clients[count++], (struct sockaddr *)&address, sizeof(address));
+    }
+    assert_int_equal(errno, EAGAIN);
+    alarm(20);
+    check_refused(-EADDRINUSE, "somebody is serving there");
+    alarm(0);
+    assert_true(exists(path));
+    while (count > 0) {
+        close(clients[--count]);
+    }
+    close(other);
+}
+
 static void what_is_no_socket_stays(void **state)
 {
     int file = open(path, O_CREAT | O_WRONLY, 0644);
@@ -248,6 +272,7 @@ int main(void)
         LISTENER_TEST(is_ours_alone),
         LISTENER_TEST(what_the_dead_left_is_replaced),
         LISTENER_TEST(what_lives_stays),
+        LISTENER_TEST(what_hangs_stays),
         LISTENER_TEST(what_is_no_socket_stays),
         LISTENER_TEST(a_lock_that_is_a_link_is_not_followed),
         LISTENER_TEST(only_our_own_file_is_removed),
