@@ -346,34 +346,56 @@ class Ending(unittest.TestCase):
             time.sleep(0.3)
             self.assertEqual(self.host.stop(), 0, self.host.said())
 
-    def test_a_client_that_died_in_a_frame_while_its_child_keeps_its_sockets(self):
-        """The rest of the frame will never come, and the stream will not end either."""
+    def stop_in_a_frame(self, channel):
+        channel.send_bytes(channel.frame(wire.MATCH, bytes(100))[:40])
+
+    def stop_reading(self, channel):
+        channel.sock.settimeout(0.2)
+        try:
+            while True:
+                channel.sock.sendall(channel.frame(wire.ENTRY, wire.u64(1)))
+        except TimeoutError:
+            pass
+
+    def die_with_child(self, service, what, on_control):
+        """A process that claims, does what it is told and waits for its end; its id and that of
+        its child, which has all its sockets too and does nothing."""
+        reader, writer = os.pipe()
+        parent = os.fork()
+        if parent == 0:
+            client = self.host.client()
+            connection = client.open(service)[1]
+            connection.call(CLAIM)
+            what(client if on_control else connection)
+            child = os.fork()
+            if child:
+                os.write(writer, str(child).encode())
+            signal.alarm(30)
+            signal.pause()
+            os._exit(0)
+        os.close(writer)
+        child = int(os.read(reader, 20))
+        os.close(reader)
+        return parent, child
+
+    def test_clients_that_died_while_a_child_keeps_their_sockets(self):
+        """What is awaited from them will never come, and the streams will not end either."""
         with self.host.client() as watcher:
             service = watcher.services()[0]
-            reader, writer = os.pipe()
-            parent = os.fork()
-            if parent == 0:
-                client = self.host.client()
-                connection = client.open(service)[1]
-                connection.call(CLAIM)
-                client.send_bytes(client.frame(wire.MATCH)[:9])
-                child = os.fork()
-                if child:
-                    os.write(writer, str(child).encode())
-                signal.pause()
-                os._exit(0)
-            child = int(os.read(reader, 20))
             watch = self.opened(watcher)
 
             def claims():
                 return watch.call(STATISTICS)[1][wiretest.STAT_CLAIMS]
 
-            self.assertEqual(claims(), 1)
-            os.kill(parent, signal.SIGKILL)
-            os.waitpid(parent, 0)
-            is_free = wiretest.wait_until(lambda: claims() == 0, 3)
-            os.kill(child, signal.SIGKILL)
-            self.assertTrue(is_free)
+            for what in (self.stop_in_a_frame, self.stop_reading):
+                for on_control in (True, False):
+                    parent, child = self.die_with_child(service, what, on_control)
+                    self.assertEqual(claims(), 1)
+                    os.kill(parent, signal.SIGKILL)
+                    os.waitpid(parent, 0)
+                    is_free = wiretest.wait_until(lambda: claims() == 0, 3)
+                    os.kill(child, signal.SIGKILL)
+                    self.assertTrue(is_free, (what, on_control))
 
 
 if __name__ == "__main__":
