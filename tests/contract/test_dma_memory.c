@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -56,16 +57,76 @@ static void private_anonymous(void **state)
     munmap(memory, 1 << 20);
 }
 
-static void shared_file(void **state)
+static int guest_ram(size_t bytes, int seals)
 {
-    int fd = memfd_create("guest-ram", MFD_CLOEXEC);
-    assert_true(fd >= 0 && ftruncate(fd, 1 << 20) == 0);
+    int fd = memfd_create("guest-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    assert_true(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0);
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+    return fd;
+}
+
+static void check_shared_file(int seals)
+{
+    int fd = guest_ram(1 << 20, seals);
     uint8_t *memory = map_memory(1 << 20, MAP_SHARED, fd);
     uint8_t *alias = map_memory(1 << 20, MAP_SHARED, fd); /* as QEMU and its vhost see it */
     check_memory(memory, memory + (1 << 19), 1 << 19);
     assert_true(pattern_matches(alias + (1 << 19), 1 << 19, 2));
     munmap(memory, 1 << 20);
     munmap(alias, 1 << 20);
+    close(fd);
+}
+
+static void shared_file(void **state)
+{
+    check_shared_file(0);
+}
+
+static void shared_file_that_cannot_shrink(void **state)
+{
+    check_shared_file(F_SEAL_SHRINK);
+}
+
+/* The pages registered are the file's: what the client maps there later is none of the device's. */
+static void shared_file_mapped_over(void **state)
+{
+    static const int seals[] = {0, F_SEAL_SHRINK};
+    for (size_t i = 0; i < 2; i++) {
+        int fd = guest_ram(1 << 20, seals[i]);
+        uint8_t *memory = map_memory(1 << 20, MAP_SHARED, fd);
+        uint8_t *alias = map_memory(1 << 20, MAP_SHARED, fd);
+        io_connect_t c = contract_claimed(TESTDEV);
+        uint64_t bus = dma_register(c, SOURCE, memory, 1 << 20);
+        assert_ptr_equal(mmap(memory, 1 << 20, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+                         memory);
+        assert_int_equal(device_write(c, bus + 70001, 4, 0x44332211), ERROR_NONE);
+        assert_int_equal(alias[70001], 0x11);
+        assert_int_equal(alias[70004], 0x44);
+        assert_int_equal(memory[70001], 0);
+        contract_disconnect(c);
+        munmap(memory, 1 << 20);
+        munmap(alias, 1 << 20);
+        close(fd);
+    }
+}
+
+/* Guest RAM that is taken away by truncation: a fault of the device, and the host lives. */
+static void shared_file_cut_short(void **state)
+{
+    int fd = guest_ram(1 << 20, 0);
+    uint8_t *memory = map_memory(1 << 20, MAP_SHARED, fd);
+    io_connect_t c = contract_claimed(TESTDEV);
+    uint64_t value = 0;
+    uint64_t bus = dma_register(c, SOURCE, memory, 1 << 20);
+    assert_int_equal(ftruncate(fd, 65536), 0);
+    assert_int_equal(device_write(c, bus + 65528, 8, 7), ERROR_NONE);
+    assert_int_equal(device_write(c, bus + 65536, 8, 7), ERROR_WRITE);
+    assert_int_equal(device_read(c, bus + (1 << 19), 8, &value), ERROR_READ);
+    assert_true(value == UINT64_MAX);
+    assert_int_equal(lseek(fd, 0, SEEK_END), 65536);
+    assert_true(reg_read(c, TESTDEV_ID, 4) == TESTDEV_ID_VALUE);
+    munmap(memory, 1 << 20);
     close(fd);
 }
 
@@ -290,6 +351,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         contract_test(private_anonymous),
         contract_test(shared_file),
+        contract_test(shared_file_that_cannot_shrink),
+        contract_test(shared_file_mapped_over),
+        contract_test(shared_file_cut_short),
         contract_test(heap),
         contract_test(stack),
         contract_test(globals),
