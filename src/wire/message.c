@@ -57,7 +57,7 @@ static bool wire_reserve(struct wire_message *message, size_t more)
         return false;
     }
     size_t wanted = message->length + more;
-    if (wanted <= message->capacity) {
+    if (message->payload && wanted <= message->capacity) {
         return true;
     }
     size_t capacity = message->capacity ? message->capacity : 512;
@@ -127,7 +127,8 @@ const void *wire_get_bytes(struct wire_message *message, size_t length)
         message->is_bad = true;
         return NULL;
     }
-    const void *bytes = message->payload + message->position;
+    static const uint8_t nothing; /* of an empty payload, which has no address */
+    const void *bytes = message->payload ? message->payload + message->position : &nothing;
     message->position += length;
     return bytes;
 }

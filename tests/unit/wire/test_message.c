@@ -52,6 +52,20 @@ static void put_is_got(void **state)
     wire_message_destroy(&message);
 }
 
+static void no_bytes_are_no_failure(void **state)
+{
+    struct wire_message message;
+    wire_message_init(&message);
+    assert_non_null(wire_get_bytes(&message, 0)); /* before there is a buffer */
+    assert_non_null(wire_put_space(&message, 0));
+    wire_put_bytes(&message, NULL, 0);
+    assert_int_equal(message.length, 0);
+    assert_true(wire_is_consumed(&message));
+    assert_null(wire_get_bytes(&message, 1));
+    assert_true(message.is_bad);
+    wire_message_destroy(&message);
+}
+
 static void reading_past_the_end_gives_nothing(void **state)
 {
     struct wire_message message;
@@ -197,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(put_is_got),
+        cmocka_unit_test(no_bytes_are_no_failure),
         cmocka_unit_test(reading_past_the_end_gives_nothing),
         cmocka_unit_test(strings_are_checked),
         cmocka_unit_test(payload_has_a_limit),
