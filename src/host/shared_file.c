@@ -124,6 +124,9 @@ static void file_map(struct shared_file *file, const struct shared_files *files)
     int protection = file->is_writable ? PROT_READ | PROT_WRITE : PROT_READ;
     void *address = mmap(NULL, bytes, protection, MAP_SHARED, file->fd, 0);
     if (address != MAP_FAILED) {
+        /* A client's memory: in no core file of ours, in no child of an embedded host. */
+        madvise(address, bytes, MADV_DONTDUMP);
+        madvise(address, bytes, MADV_DONTFORK);
         file->address = address;
         file->mapped_bytes = bytes;
     }

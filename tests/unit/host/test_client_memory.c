@@ -4,151 +4,12 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #define _GNU_SOURCE
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include <cmocka.h>
-
-#include "base/log.h"
 #include "client_child.h"
-#include "host/client_memory.h"
-
-/* The smallest region that takes the same path with older kernels. */
-#define UNIT     CLIENT_MAPS_TEXT_MIN_BYTES
-#define MAPPED   "shared file, mapped"
-#define FILED    "shared file, read and written"
-#define COPIED   "copied, not a file to share"
-#define ANY_PATH ""
-
-static _Thread_local char last_line[256];
-static bool is_text_only;
-
-/* As on this kernel, or as on one before 6.11. */
-static struct client_process *process_create(pid_t pid)
-{
-    struct client_process *process = client_process_create(pid);
-    assert_non_null(process);
-    process->maps.is_text_only = is_text_only;
-    return process;
-}
-
-static void keep_line(void *opaque, enum log_level level, const char *hop, const char *line)
-{
-    (void)opaque, (void)level, (void)hop;
-    snprintf(last_line, sizeof(last_line), "%s", line);
-}
-
-static int start(void **state)
-{
-    log_set_sink(keep_line, NULL, LOG_LEVEL_DEBUG);
-    *state = process_create(getpid());
-    return 0;
-}
-
-static int finish(void **state)
-{
-    client_process_put(*state);
-    log_set_sink(NULL, NULL, LOG_LEVEL_ERROR);
-    return 0;
-}
-
-static unsigned count_fds(void)
-{
-    unsigned count = 0;
-    DIR *directory = opendir("/proc/self/fd");
-    assert_non_null(directory);
-    while (readdir(directory)) {
-        count++;
-    }
-    closedir(directory);
-    return count;
-}
-
-static unsigned count_mappings(const char *name)
-{
-    char line[512];
-    unsigned count = 0;
-    FILE *maps = fopen("/proc/self/maps", "re");
-    assert_non_null(maps);
-    while (fgets(line, sizeof(line), maps)) {
-        count += strstr(line, name) != NULL;
-    }
-    fclose(maps);
-    return count;
-}
-
-static int make_memfd(const char *name, size_t bytes, int seals)
-{
-    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    assert_true(fd >= 0);
-    assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
-    assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
-    return fd;
-}
-
-static unsigned char *map_file(int fd, size_t bytes, int protection, off_t offset)
-{
-    unsigned char *address = mmap(NULL, bytes, protection, MAP_SHARED, fd, offset);
-    assert_ptr_not_equal(address, MAP_FAILED);
-    return address;
-}
-
-static struct dma_memory *describe(struct client_process *process, const void *address,
-                                   uint64_t bytes, const char *path)
-{
-    struct dma_memory *memory = NULL;
-    last_line[0] = '\0';
-    assert_int_equal(client_memory_create(process, (uintptr_t)address, bytes, &memory), 0);
-    if (!strstr(last_line, path)) {
-        fail_msg("wanted \"%s\", got \"%s\"", path, last_line);
-    }
-    assert_int_equal(memory->bytes, bytes);
-    assert_int_equal(memory->page_offset, (uintptr_t)address & 16383);
-    return memory;
-}
-
-static void release(struct dma_memory *memory)
-{
-    memory->ops->release(memory);
-}
-
-static int device_reads(struct dma_memory *memory, uint64_t offset)
-{
-    unsigned char byte = 0;
-    int error = memory->ops->read(memory, offset, &byte, 1);
-    return error ? error : byte;
-}
-
-static int device_writes(struct dma_memory *memory, uint64_t offset, unsigned char byte)
-{
-    return memory->ops->write(memory, offset, &byte, 1);
-}
-
-/* Both directions, first and last byte; address is this process's. */
-static void assert_same_bytes(struct dma_memory *memory, volatile unsigned char *address)
-{
-    uint64_t last = memory->bytes - 1;
-    address[0] = 0x11;
-    address[last] = 0x22;
-    assert_int_equal(device_reads(memory, 0), 0x11);
-    assert_int_equal(device_reads(memory, last), 0x22);
-    assert_int_equal(device_writes(memory, 0, 0x33), 0);
-    assert_int_equal(device_writes(memory, last, 0x44), 0);
-    assert_int_equal(address[0], 0x33);
-    assert_int_equal(address[last], 0x44);
-}
+#include "client_memory_fixture.h"
 
 static void test_paths(void **state)
 {
@@ -400,56 +261,6 @@ static void test_bad_ranges(void **state)
     close(fd);
 }
 
-#define MANY      10000
-#define MANY_STEP 4096
-#define MANY_FILE ((size_t)MANY * MANY_STEP + UNIT)
-
-static void test_many_regions(void **state)
-{
-    static struct dma_memory *regions[MANY];
-    int fd = make_memfd("many", MANY_FILE, F_SEAL_SHRINK);
-    unsigned char *address = map_file(fd, MANY_FILE, PROT_READ | PROT_WRITE, 0);
-    unsigned fds = count_fds();
-    for (unsigned i = 0; i < MANY; i++) {
-        address[(size_t)i * MANY_STEP] = (unsigned char)i;
-        regions[i] = describe(*state, address + (size_t)i * MANY_STEP, UNIT, MAPPED);
-    }
-    assert_int_equal(count_mappings("many"), 2);
-    assert_int_equal(count_fds(), fds + 2); /* the list of mappings, and the file */
-    for (unsigned i = 0; i < MANY; i++) {
-        assert_int_equal(device_reads(regions[i], 0), (unsigned char)i);
-    }
-    for (unsigned i = 0; i < MANY; i++) {
-        release(regions[i]);
-    }
-    assert_int_equal(count_mappings("many"), 1);
-    assert_int_equal(count_fds(), fds + 1);
-    munmap(address, MANY_FILE);
-    close(fd);
-}
-
-static void test_many_files(void **state)
-{
-    struct dma_memory *regions[SHARED_FILES_MAX + 8];
-    unsigned char *addresses[SHARED_FILES_MAX + 8];
-    int files[SHARED_FILES_MAX + 8];
-    for (unsigned i = 0; i < SHARED_FILES_MAX + 8; i++) {
-        files[i] = make_memfd("files", UNIT, F_SEAL_SHRINK);
-        addresses[i] = map_file(files[i], UNIT, PROT_READ | PROT_WRITE, 0);
-    }
-    unsigned fds = count_fds();
-    for (unsigned i = 0; i < SHARED_FILES_MAX + 8; i++) {
-        regions[i] = describe(*state, addresses[i], UNIT, i < SHARED_FILES_MAX ? MAPPED : COPIED);
-    }
-    assert_int_equal(count_fds(), fds + 1 + SHARED_FILES_MAX);
-    for (unsigned i = 0; i < SHARED_FILES_MAX + 8; i++) {
-        assert_same_bytes(regions[i], addresses[i]);
-        release(regions[i]);
-        munmap(addresses[i], UNIT);
-        close(files[i]);
-    }
-}
-
 /* The child's memory: mapped by the parent before the fork, and then by the child alone. */
 static unsigned char *child_address;
 
@@ -521,53 +332,6 @@ static void test_foreign_private(void **state)
     client_process_put(process);
 }
 
-struct crowd {
-    struct client_process *process;
-    unsigned char *address;
-};
-
-static void *complain(const char *what)
-{
-    fprintf(stderr, "%s\n", what);
-    return (void *)(uintptr_t)1;
-}
-
-static void *crowd_run(void *opaque)
-{
-    struct crowd *crowd = opaque;
-    for (unsigned i = 0; i < 300; i++) {
-        struct dma_memory *memory = NULL;
-        if (client_memory_create(crowd->process, (uintptr_t)crowd->address, UNIT, &memory) != 0) {
-            return complain("no memory described");
-        }
-        if (device_writes(memory, 1, (unsigned char)i) != 0 || device_reads(memory, 0) != 0x5c) {
-            return complain("wrong bytes");
-        }
-        release(memory);
-    }
-    return NULL;
-}
-
-static void test_threads(void **state)
-{
-    pthread_t threads[4];
-    int fd = make_memfd("crowd", UNIT, F_SEAL_SHRINK);
-    struct crowd crowd = {.process = *state,
-                          .address = map_file(fd, UNIT, PROT_READ | PROT_WRITE, 0)};
-    crowd.address[0] = 0x5c;
-    for (unsigned i = 0; i < 4; i++) {
-        assert_int_equal(pthread_create(&threads[i], NULL, crowd_run, &crowd), 0);
-    }
-    for (unsigned i = 0; i < 4; i++) {
-        void *complaint = NULL;
-        assert_int_equal(pthread_join(threads[i], &complaint), 0);
-        assert_null(complaint);
-    }
-    assert_int_equal(count_mappings("crowd"), 1);
-    munmap(crowd.address, UNIT);
-    close(fd);
-}
-
 int main(int argc, char **argv)
 {
     is_text_only = argc > 1 && strcmp(argv[1], "text") == 0;
@@ -583,11 +347,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_own_file_size_limit, start, finish),
         cmocka_unit_test_setup_teardown(test_closed_descriptor, start, finish),
         cmocka_unit_test_setup_teardown(test_bad_ranges, start, finish),
-        cmocka_unit_test_setup_teardown(test_many_regions, start, finish),
-        cmocka_unit_test_setup_teardown(test_many_files, start, finish),
         cmocka_unit_test_setup_teardown(test_foreign, start, finish),
         cmocka_unit_test_setup_teardown(test_foreign_private, start, finish),
-        cmocka_unit_test_setup_teardown(test_threads, start, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
