@@ -127,7 +127,7 @@ static void mapping_access(void *context, uint64_t offset, unsigned width, bool 
                            uint64_t *value)
 {
     struct io_mapping *mapping = context;
-    kern_return_t status = kIOReturnNoMemory;
+    kern_return_t status = MACH_SEND_INVALID_DEST;
     uint64_t result = ones_of_width(width);
     uint64_t outer = trace_current_call();
     if (trace_is_on()) {
@@ -135,7 +135,10 @@ static void mapping_access(void *context, uint64_t offset, unsigned width, bool 
         trace_hop("iokit", "trapped %s type=%u offset=0x%llx width=%u", is_write ? "store" : "load",
                   mapping->type, (unsigned long long)offset, width);
     }
-    struct io_exchange *exchange = io_exchange_begin(IO_EXCHANGE_TRAP, WIRE_ACCESS);
+    /* A forked child has no host: the lock may be held for ever, by a thread of its parent. */
+    bool is_gone = io_session_is_gone(mapping->connection->object.session);
+    struct io_exchange *exchange =
+        is_gone ? NULL : io_exchange_begin(IO_EXCHANGE_TRAP, WIRE_ACCESS);
     if (exchange) {
         wire_put_u64(&exchange->request, mapping->type);
         wire_put_u64(&exchange->request, offset);
@@ -146,7 +149,7 @@ static void mapping_access(void *context, uint64_t offset, unsigned width, bool 
     }
     if (status == KERN_SUCCESS) {
         uint64_t answer = wire_get_u64(&exchange->reply);
-        result = exchange->reply.is_bad ? result : answer;
+        result &= exchange->reply.is_bad ? result : answer;
     } else {
         log_debug("iokit", "access to a mapping failed: 0x%x", (unsigned)status);
     }

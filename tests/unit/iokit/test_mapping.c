@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <IOKit/IOKitLib.h>
@@ -376,13 +377,16 @@ static void registers_reach_the_host_one_by_one(void **state)
     assert_int_equal(script.access_offset, vm_page_size + 8);
     assert_int_equal(script.access_width, 4);
     assert_int_equal(script.access_is_write, 0);
+    /* Bits beyond the width are no part of an answer, whatever the host sends. */
+    assert_int_equal(*(volatile uint16_t *)(bytes + vm_page_size + 8), 0x7788);
+    assert_int_equal(bytes[vm_page_size + 8], 0x88);
     *(volatile uint16_t *)(bytes + vm_page_size + 2) = 0xabcd;
     assert_int_equal(script.access_offset, vm_page_size + 2);
     assert_int_equal(script.access_width, 2);
     assert_int_equal(script.access_is_write, 1);
     assert_int_equal(script.access_value, 0xabcd);
     assert_int_equal(*(volatile uint64_t *)(bytes + 8), 8); /* the direct page */
-    assert_int_equal(host.seen[WIRE_ACCESS], 2);
+    assert_int_equal(host.seen[WIRE_ACCESS], 4);
 }
 
 static void registers_can_be_an_argument_of_a_call(void **state)
@@ -427,6 +431,28 @@ static void mappings_outlive_the_driver_until_close(void **state)
     }
     assert_int_equal(IOServiceClose(connection), KERN_SUCCESS);
     assert_false(is_mapped(address));
+}
+
+static void a_forked_child_has_no_device(void **state)
+{
+    mach_vm_address_t address;
+    mach_vm_size_t size;
+    int status = -1;
+    (void)state;
+    script.bytes = vm_page_size;
+    if (!trap_is_supported()) {
+        skip();
+    }
+    assert_int_equal(map_anywhere(&address, &size), 0);
+    volatile uint32_t *registers = (volatile uint32_t *)(uintptr_t)address;
+    pid_t child = fork();
+    if (child == 0) {
+        *registers = 1;
+        _exit(*registers != UINT32_MAX || host.seen[WIRE_ACCESS] != 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(*registers, 0x55667788);
 }
 
 /* The host's answer comes before its event: the code is the one that the event would make. */
@@ -497,6 +523,7 @@ int main(void)
         ON_4K(mappings_outlive_the_driver_until_close),
         ON_16K(mappings_outlive_the_driver_until_close),
         ON_4K(a_dead_connection_with_mappings_answers_alike_before_and_after_the_event),
+        ON_4K(a_forked_child_has_no_device),
         ON_4K(references_keep_mappings_beyond_close),
     };
     return cmocka_run_group_tests_name("iokit_mapping", tests, NULL, NULL);
