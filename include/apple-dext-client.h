@@ -162,7 +162,8 @@ kern_return_t apple_dext_config_read_block(io_connect_t connection, uint64_t off
  * Describe a BAR. Needs no claim.
  *
  * @bar: 0-5
- * @out_mem_idx: memory index for apple_dext_mmio_read and _write; not the BAR's number
+ * @out_mem_idx: memory index for apple_dext_mmio_read and _write; not the BAR's number; of no use
+ * for an I/O BAR
  * @out_size: bytes
  * @out_type: low bits of the BAR register: 0x0 memory, 0x1 I/O, 0x4 64-bit, 0x8 prefetchable, 0xc
  *
@@ -195,7 +196,8 @@ kern_return_t apple_dext_unmap_bar(io_connect_t connection, uint8_t bar, mach_vm
 /**
  * Read a memory BAR by a call to the driver.
  *
- * @mem_idx: from apple_dext_get_bar_info; @offset: naturally aligned and inside the BAR
+ * @mem_idx: from apple_dext_get_bar_info, of a memory BAR (ports are out of the driver's reach:
+ * kIOReturnBadArgument); @offset: naturally aligned and inside the BAR
  * @width: 1, 2, 4 or 8
  *
  * kIOReturnNoDevice: the device does not answer; *out_value is ones.

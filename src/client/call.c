@@ -34,11 +34,6 @@ static const struct selector_row *selector_row(enum dext_selector selector)
     return row;
 }
 
-const char *client_selector_name(enum dext_selector selector)
-{
-    return selector_row(selector)->name;
-}
-
 static void log_failed_call(const struct selector_row *row, const uint64_t *in,
                             kern_return_t status)
 {

@@ -22,7 +22,4 @@ enum { CLIENT_SCALARS_MAX = 16 }; /* what IOKit carries in each direction */
 kern_return_t client_call(struct client_connection *connection, enum dext_selector selector,
                           const uint64_t *in, uint64_t *out);
 
-/** The selector's name as the interface spells it, for log lines. */
-const char *client_selector_name(enum dext_selector selector);
-
 #endif

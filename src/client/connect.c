@@ -153,9 +153,9 @@ static io_connect_t search_and_open(struct search *search, struct client_candida
     if (search->matches == 1) {
         port = open_found(search);
     } else if (search->matches == 0) {
-        fail(search, "no such instance of %s (there are %zu others)", DEXT_USER_CLASS, count);
+        fail(search, "no such instance of %s among the %zu there are", DEXT_USER_CLASS, count);
     } else {
-        fail(search, "ambiguous: %u instances have this address, under the roots %s",
+        fail(search, "ambiguous: %u instances have this address; name the root, one of %s",
              search->matches, search->roots);
     }
     if (search->port != IO_OBJECT_NULL) {

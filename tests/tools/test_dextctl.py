@@ -128,9 +128,10 @@ class Both:
                 self.assert_fails(self.ctl("bar", "read", "01:00.0", *place, *more), 1,
                                   "dextctl: 01:00.0: ", f"BAR {place[0]}")
 
-    def test_ports_cannot_be_mapped(self):
-        self.assert_fails(self.ctl("bar", "read", "02:00.0", "1", "0"), 1, "02:00.0", "BAR 1",
-                          "I/O", "unsupported")
+    def test_ports_are_out_of_reach(self):
+        for how in ((), ("--call",)):
+            self.assert_fails(self.ctl("bar", "read", "02:00.0", "1", "0", *how), 1, "02:00.0",
+                              "BAR 1 is I/O ports", "unsupported")
 
     def test_dma_test(self):
         for address, engine in (("01:00.0", "edu"), ("02:00.0", "testdev")):
@@ -139,8 +140,9 @@ class Both:
                 self.assertTrue(lines[0].startswith("SIZE "))
                 self.assertEqual(len(lines), 1 + 4)
                 for line in lines[1:]:
+                    self.assertLessEqual(len(line), 80)
                     self.assertRegex(line, r"  0x[0-9a-f]+ +0x[0-9a-f]+ +[\d.]+ ms +[\d.]+ ms  "
-                                           r"every byte equal$")
+                                           r"all equal$")
                 result = json.loads(self.assert_fine(
                     self.ctl("dma", "test", address, "--json", "--size", "4096", "--size", "12K")))
                 self.assertEqual(result["engine"], engine)
@@ -255,6 +257,29 @@ class Served(Both, toolstest.ToolTest):
         self.assertEqual(self.ctl("bar", "read", "01:00.0", "0", FACTORIAL).out, "0x000002d0\n")
 
 
+class Log(toolstest.ToolTest):
+    def test_nothing_unless_asked_for(self):
+        self.assert_fine(run("list", "--device", EDU, log=""))
+
+    def test_the_client_speaks_at_its_level(self):
+        arguments = ("reset", "01:00.0", "--device", EDU)
+        said = run(*arguments, log="info")
+        self.assertEqual(said.status, 0)
+        self.assertIn("dextlink: info: client: connected to 01:00.0\n", said.err)
+        self.assertNotIn("client:", run(*arguments, log="warning").err)
+
+    def test_an_unknown_level_is_refused(self):
+        self.assert_fails(run("list", "--device", EDU, log="loud"), 2, "DEXTLINK_LOG=loud",
+                          "error, warning, info or debug")
+
+    def test_a_refused_access_is_named(self):
+        result = run("dma", "test", "01:00.0", "--size", "4096", "--device",
+                     EDU + ",dma_mask=0xfffffff", log="warning")
+        self.assertEqual(result.status, 1)
+        self.assertRegex(result.err, r"dextlink: warning: dart: 01:00\.0: read of \d+ bytes at 0x")
+        self.assertIn("the copy of 4 KiB differs at byte 0", result.err)
+
+
 class TwoRoots(toolstest.ToolTest):
     def test_ambiguous_address(self):
         roots = ("--device", EDU + ",root=left", "--device",
@@ -274,7 +299,7 @@ class NoHost(toolstest.ToolTest):
         self.assertEqual(json.loads(run("list", "--json").out), {"devices": []})
 
     def test_missing_device_hints_at_the_host(self):
-        self.assert_fails(run("show", "01:00.0"), 1, "01:00.0", "dextd")
+        self.assert_fails(run("show", "01:00.0"), 1, "01:00.0: no devices", "dextd")
 
     def test_dead_socket(self):
         with Dextd(EDU) as host:

@@ -36,9 +36,10 @@ def environment(socket=None):
     return clean
 
 
-def run(*arguments, socket=None, program=DEXTCTL, **options):
-    """Run a program to its end."""
-    done = subprocess.run([program, *map(str, arguments)], env=environment(socket),
+def run(*arguments, socket=None, program=DEXTCTL, log=None, **options):
+    """Run a program to its end; log is for DEXTLINK_LOG."""
+    variables = environment(socket) | ({} if log is None else {"DEXTLINK_LOG": log})
+    done = subprocess.run([program, *map(str, arguments)], env=variables,
                           capture_output=True, text=True, timeout=SECONDS, check=False,
                           stdin=subprocess.DEVNULL, **options)
     return Result(done.returncode, done.stdout, done.stderr)

@@ -12,7 +12,8 @@
 #include "output.h"
 #include "session.h"
 
-#define BAR_COUNT 6
+#define BAR_COUNT   6
+#define BAR_TYPE_IO 0x1 /* of the type bits */
 
 struct bar {
     uint8_t index;

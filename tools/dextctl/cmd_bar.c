@@ -56,6 +56,11 @@ static int check_place(const struct session *session, const struct place *place,
         return failure(session->name, "BAR %u is unused or the upper half of the one before",
                        place->bar.index);
     }
+    if (place->bar.type & BAR_TYPE_IO) {
+        return failure(session->name,
+                       "BAR %u is I/O ports: unsupported, the dext reaches memory BARs only",
+                       place->bar.index);
+    }
     if (place->offset > place->bar.size || (place->bar.size - place->offset) / width < count) {
         return failure(session->name,
                        "offset 0x%" PRIx64 " is outside BAR %u (0x%" PRIx64 " bytes)",
@@ -81,8 +86,8 @@ static int open_place(const struct session *session, const struct options *optio
     }
     code = apple_dext_map_bar(session->connection, arguments->bar, &place->address, &size, &type);
     if (code != KERN_SUCCESS) {
-        return session_failure(session, code, "cannot map BAR %u (%s; --call needs no mapping)",
-                               arguments->bar, bar_type_text(place->bar.type));
+        return session_failure(session, code, "cannot map BAR %u (--call needs no mapping)",
+                               arguments->bar);
     }
     return STATUS_OK;
 }

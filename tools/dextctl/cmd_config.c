@@ -154,7 +154,7 @@ const struct command command_config = {
         "Examples:\n"
         "  dextctl config read 01:00.0 0\n"
         "  dextctl config write 01:00.0 0x3c 0x0b --width 1\n"
-        "  dextctl config dump 01:00.0 | lspci -F - -vv\n",
+        "  dextctl config dump 01:00.0 | lspci -F /dev/stdin -vv\n",
     .accepts = OPTION_HOST | OPTION_JSON | OPTION_WIDTH,
     .arguments_min = 1,
     .arguments_max = 8, /* the verb knows */

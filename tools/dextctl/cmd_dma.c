@@ -72,14 +72,19 @@ static int copy(const struct session *session, struct engine *engine, struct rou
     }
     size_t good = pattern_compare(round->target.memory, (size_t)round->bytes, round->seed);
     if (good < round->bytes) {
+        char size[SIZE_TEXT_BYTES];
         return failure(
-            session->name, "copy of %" PRIu64 " bytes differs at byte %zu: 0x%02x, want 0x%02x",
-            round->bytes, good, round->target.memory[good], pattern_byte(good, round->seed));
+            session->name,
+            "the copy of %s differs at byte %zu: 0x%02x, want 0x%02x; DEXTLINK_LOG=warning "
+            "names accesses that were refused",
+            size_text(round->bytes, size), good, round->target.memory[good],
+            pattern_byte(good, round->seed));
     }
     for (size_t i = (size_t)round->bytes; i < round->target.bytes; i++) {
         if (round->target.memory[i] != 0) {
-            return failure(session->name, "copy of %" PRIu64 " bytes wrote on, at byte %zu",
-                           round->bytes, i);
+            char size[SIZE_TEXT_BYTES];
+            return failure(session->name, "the copy of %s wrote on, at byte %zu",
+                           size_text(round->bytes, size), i);
         }
     }
     round->copied = true;
@@ -125,7 +130,7 @@ static int run_round(const struct session *session, struct engine *engine, struc
     return status;
 }
 
-#define REPORT_COLUMNS "%-14s  %-14s %-14s"
+#define REPORT_COLUMNS "%-12s  %-12s %-12s"
 
 static void report_head(void)
 {
@@ -144,7 +149,7 @@ static void report(const struct round *round)
     printf(REPORT_COLUMNS " %9.3f ms", size_text(round->bytes, size), source, target,
            round->register_ms);
     if (round->copied) {
-        printf(" %9.3f ms  every byte equal\n", round->copy_ms);
+        printf(" %9.3f ms  all equal\n", round->copy_ms);
     } else {
         printf(" %12s  probed\n", "-");
     }
@@ -157,10 +162,13 @@ static json_object *report_json(const struct round *round)
     json_add_number(object, "bytes", round->bytes);
     json_add_hex(object, "source_bus_address", round->source.bus_address, 1);
     json_add_hex(object, "target_bus_address", round->target.bus_address, 1);
-    json_object_object_add(object, "register_ms", json_object_new_double(round->register_ms));
+    json_add_ms(object, "register_ms", round->register_ms);
     json_add_bool(object, "copied", round->copied);
-    json_object_object_add(object, "copy_ms",
-                           round->copied ? json_object_new_double(round->copy_ms) : NULL);
+    if (round->copied) {
+        json_add_ms(object, "copy_ms", round->copy_ms);
+    } else {
+        json_object_object_add(object, "copy_ms", NULL);
+    }
     return object;
 }
 

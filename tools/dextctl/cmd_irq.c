@@ -48,7 +48,7 @@ static void report(struct watch *watch, uint32_t vector)
     watch->counts[vector]++;
     if (watch->options->json) {
         json_object *object = json_object_new_object();
-        json_object_object_add(object, "time_ms", json_object_new_double(at_ms));
+        json_add_ms(object, "time_ms", at_ms);
         json_add_number(object, "vector", vector);
         json_add_number(object, "count", watch->counts[vector]);
         json_print_line(object);

@@ -60,7 +60,7 @@ static int run(const struct options *options, int argc, char **argv)
         json_add_text(object, "address", session.name);
         json_add_hex(object, "vendor_id", ids & 0xffff, 4);
         json_add_hex(object, "device_id", ids >> 16, 4);
-        json_object_object_add(object, "time_ms", json_object_new_double(took_ms));
+        json_add_ms(object, "time_ms", took_ms);
         json_print(object);
     } else if (status == STATUS_OK) {
         printf("%s: reset in %.3f ms, %04x:%04x answers\n", session.name, took_ms,

@@ -10,6 +10,7 @@
 
 #include "dextctl.h"
 #include "embedded.h"
+#include "log.h"
 #include "options.h"
 #include "output.h"
 
@@ -92,7 +93,10 @@ static int run_command(const struct command *command, const struct options *opti
                                                          : "too many arguments",
                            command->name, command->synopsis[0] ? " " : "", command->synopsis);
     }
-    int status = start_host(options);
+    int status = log_start();
+    if (status == STATUS_OK) {
+        status = start_host(options);
+    }
     if (status == STATUS_OK) {
         status = command->run(options, argc, argv);
         embedded_stop();

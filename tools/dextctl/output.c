@@ -73,6 +73,13 @@ void json_add_text(json_object *object, const char *key, const char *text)
     json_object_object_add(object, key, json_object_new_string(text));
 }
 
+void json_add_ms(json_object *object, const char *key, double ms)
+{
+    char text[40];
+    snprintf(text, sizeof(text), "%.6f", ms);
+    json_object_object_add(object, key, json_object_new_double_s(ms, text));
+}
+
 void json_add_bool(json_object *object, const char *key, int value)
 {
     json_object_object_add(object, key, json_object_new_boolean(value));

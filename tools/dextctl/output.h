@@ -23,6 +23,8 @@ void json_print_line(json_object *object);
 void json_add_hex(json_object *object, const char *key, uint64_t value, int digits);
 void json_add_number(json_object *object, const char *key, uint64_t value);
 void json_add_text(json_object *object, const char *key, const char *text);
+/** A time, to the nanosecond. */
+void json_add_ms(json_object *object, const char *key, double ms);
 void json_add_bool(json_object *object, const char *key, int value);
 
 /** Milliseconds of a clock that only goes forward. */

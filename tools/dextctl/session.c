@@ -40,8 +40,11 @@ int session_open(struct session *session, const char *address, enum session_acce
                                                        at->root[0] ? at->root : NULL, &cause);
     if (session->connection == IO_OBJECT_NULL) {
         const char *hint = hint_without_devices();
-        failure(NULL, "%s%s%s", cause ? cause : "cannot connect: out of memory",
-                hint[0] ? "; " : "", hint); /* the cause names the address */
+        if (hint[0]) {
+            failure(address, "%s", hint);
+        } else { /* the cause names the address */
+            failure(NULL, "%s", cause ? cause : "cannot connect: out of memory");
+        }
         free(cause);
         return STATUS_FAILED;
     }
