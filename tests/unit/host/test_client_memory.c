@@ -199,6 +199,29 @@ static void test_read_only(void **state)
     close(fd);
 }
 
+/* A file that the host may not open by its mode: the client's own open file serves, unless its
+ * flags would change what a write means. */
+static void test_not_ours_to_open(void **state)
+{
+    uid_t before = geteuid();
+    int fd = make_memfd("forbidden", UNIT, F_SEAL_SHRINK);
+    unsigned char *address = map_file(fd, UNIT, PROT_READ | PROT_WRITE, 0);
+    assert_int_equal(fchmod(fd, 0), 0);
+    if (before == 0) {
+        assert_int_equal(seteuid(65534), 0);
+    }
+    struct dma_memory *memory = describe(*state, address, UNIT, MAPPED);
+    assert_same_bytes(memory, address);
+    release(memory);
+    assert_int_equal(fcntl(fd, F_SETFL, O_APPEND), 0);
+    memory = describe(*state, address, UNIT, COPIED);
+    assert_same_bytes(memory, address);
+    release(memory);
+    assert_int_equal(seteuid(before), 0);
+    munmap(address, UNIT);
+    close(fd);
+}
+
 static void test_sealed_against_writing(void **state)
 {
     int fd = make_memfd("last-writer", UNIT, F_SEAL_SHRINK);
@@ -343,6 +366,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_grown, start, finish),
         cmocka_unit_test_setup_teardown(test_truncated, start, finish),
         cmocka_unit_test_setup_teardown(test_read_only, start, finish),
+        cmocka_unit_test_setup_teardown(test_not_ours_to_open, start, finish),
         cmocka_unit_test_setup_teardown(test_sealed_against_writing, start, finish),
         cmocka_unit_test_setup_teardown(test_own_file_size_limit, start, finish),
         cmocka_unit_test_setup_teardown(test_closed_descriptor, start, finish),
