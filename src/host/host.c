@@ -272,19 +272,48 @@ const char *dext_host_socket_path(const DextHost *host)
     return host && host->server ? server_path(host->server) : NULL;
 }
 
-void dext_host_get_usage(DextHost *host, DextHostUsage *usage)
+/* The services there are, counted, and how many sessions; *count of them, malloc'ed. NULL when
+ * there are none, or when memory is short. */
+static struct service **host_snapshot(DextHost *host, size_t *count, size_t *session_count)
 {
-    *usage = (DextHostUsage){0};
     struct session *session;
     struct service *service;
+    size_t room = 0;
+    *count = 0;
+    *session_count = 0;
     pthread_mutex_lock(&host->lock);
     TAILQ_FOREACH (session, &host->sessions, link) {
-        usage->sessions++;
+        (*session_count)++;
     }
     TAILQ_FOREACH (service, &host->services, link) {
-        service_add_usage(service, usage);
+        room++;
+    }
+    struct service **services = room ? calloc(room, sizeof(struct service *)) : NULL;
+    TAILQ_FOREACH (service, &host->services, link) {
+        if (services) {
+            services[(*count)++] = service_get(service);
+        }
     }
     pthread_mutex_unlock(&host->lock);
+    if (room && !services) {
+        log_error("host", "out of memory: services are not counted");
+    }
+    return services;
+}
+
+void dext_host_get_usage(DextHost *host, DextHostUsage *usage)
+{
+    size_t count;
+    size_t session_count;
+    *usage = (DextHostUsage){0};
+    struct service **services = host_snapshot(host, &count, &session_count);
+    usage->sessions = session_count;
+    /* Not under the host's lock: a dext in a reset answers when that is over. */
+    for (size_t i = 0; i < count; i++) {
+        service_add_usage(services[i], usage);
+        service_put(services[i]);
+    }
+    free(services);
 }
 
 static struct service *host_take_service(DextHost *host)

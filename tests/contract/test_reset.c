@@ -163,6 +163,32 @@ static void a_reset_holds_up_nobody_else(void **state)
     assert_ok((kern_return_t)(intptr_t)status);
 }
 
+static void *count_in_thread(void *opaque)
+{
+    DextHostUsage usage;
+    dext_host_get_usage(opaque, &usage);
+    return NULL;
+}
+
+/* Counting what a host holds waits for a dext in a reset; nobody waits for who counts. */
+static void counting_holds_up_nobody(void **state)
+{
+    AppleDextDeviceState device;
+    pthread_t reset;
+    pthread_t count;
+    io_connect_t c = contract_claimed(SLOW);
+    io_connect_t onlooker = contract_connect(SLOW);
+    assert_int_equal(pthread_create(&reset, NULL, reset_in_thread, &c), 0);
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    assert_int_equal(pthread_create(&count, NULL, count_in_thread, contract_embedded_host()), 0);
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    contract_disconnect(contract_connect(TESTDEV));
+    assert_ok(apple_dext_get_device_state(onlooker, &device));
+    assert_int_equal(device.presence, APPLE_DEXT_RESETTING);
+    pthread_join(count, NULL);
+    pthread_join(reset, NULL);
+}
+
 /* Side by side: each takes its deadlines. */
 static void devices_that_do_not_come_back(void **state)
 {
@@ -271,6 +297,7 @@ int main(int argc, char **argv)
         contract_test(what_clients_hold_survives),
         contract_test(slow_device_is_waited_for),
         contract_test(a_reset_holds_up_nobody_else),
+        contract_test_when(counting_holds_up_nobody, WHEN_EMBEDDED),
         contract_test_when(devices_that_do_not_come_back, WHEN_4K), /* seconds */
         contract_test(dead_is_not_ones),
         contract_test(registry_knows_a_dead_device),
