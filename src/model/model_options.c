@@ -91,7 +91,7 @@ static int refuse_value(const char *model, const struct model_option_rule *rule,
     return refuse(&line, error);
 }
 
-/* 0x… or decimal, then at most one of K, M, G. No sign, no space. */
+/* 0x… or decimal, then at most one of k, m, g in either case. No sign, no space. */
 static bool number_parse(const char *text, uint64_t *out)
 {
     if (text[0] < '0' || text[0] > '9')
@@ -103,7 +103,8 @@ static bool number_parse(const char *text, uint64_t *out)
     if (errno != 0)
         return false;
 
-    unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+    char unit = (char)(*end | 0x20); /* either case, as the host's own keys take it */
+    unsigned shift = unit == 'k' ? 10 : unit == 'm' ? 20 : unit == 'g' ? 30 : 0;
     if (shift != 0)
         end++;
     if (*end != '\0' || (is_hex && end == text + 1) || number > UINT64_MAX >> shift)

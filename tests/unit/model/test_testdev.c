@@ -104,7 +104,7 @@ static void identity_and_bars(void **state)
 static void other_shapes(void **state)
 {
     (void)state;
-    struct fake_host *fake = start_with("bar2=64K", "bar4=m64");
+    struct fake_host *fake = start_with("bar2=64k", "bar4=m64");
     assert_true(fake->model->shape.bars[2].bytes == 0x10000);
     assert_true(fake->model->shape.bars[2].direct[1].offset == 0xc000);
     assert_true(fake->model->shape.bars[2].direct[1].bytes == 0x4000);
