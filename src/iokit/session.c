@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -133,7 +134,7 @@ static int session_connect_socket(void)
     }
     cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || !session_connect_to(fd, &address)) {
-        log_debug("iokit", "no host at %s", address.sun_path);
+        log_info("iokit", "no host at %s: %s", address.sun_path, strerror(errno));
         return -1;
     }
     struct ucred host;

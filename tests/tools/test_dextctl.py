@@ -300,6 +300,8 @@ class NoHost(toolstest.ToolTest):
 
     def test_missing_device_hints_at_the_host(self):
         self.assert_fails(run("show", "01:00.0"), 1, "01:00.0: no devices", "dextd")
+        self.assertIn("no host at /nonexistent/dextlink.sock: No such file or directory\n",
+                      run("list", log="info").err)
 
     def test_dead_socket(self):
         with Dextd(EDU) as host:

@@ -8,7 +8,8 @@
 #include "dext-host.h"
 
 const char embedded_hint[] =
-    "no devices: is dextd running at DEXTLINK_SOCKET? --device simulates one here";
+    "no devices: is dextd running, and yours? DEXTLINK_LOG=info says where it is looked for; "
+    "--device simulates one here";
 
 static DextHost *host;
 
