@@ -101,7 +101,7 @@ kern_return_t apple_dext_claim(io_connect_t connection);
  * kIOReturnBadArgument: size or address 0, or iova + size or client_va + size wraps.
  * kIOReturnNotAligned: the host could not map the region as one bus segment (it is fragmented, or
  * larger than 1.5 GiB); nothing stays registered. kIOReturnStillOpen: a region starts at this iova.
- * kIOReturnNoSpace: no slot or no aperture left.
+ * kIOReturnNoSpace: no slot left, or less aperture than that (1.5 GiB when nothing is mapped).
  */
 kern_return_t apple_dext_register_dma(io_connect_t connection, uint64_t iova, uint64_t client_va,
                                       uint64_t size, uint64_t *out_bus_addr, uint64_t *out_bus_len);
@@ -357,7 +357,8 @@ kern_return_t apple_dext_get_identity(io_connect_t connection, AppleDextInstance
 
 /**
  * End the driver instance, for all its clients: their connections die, and the device is left to
- * whichever driver matches next. The connection must still be disconnected.
+ * whichever driver matches next. It returns before that is done: calls may succeed a moment longer.
+ * The connection must still be disconnected.
  */
 kern_return_t apple_dext_terminate(io_connect_t connection);
 
