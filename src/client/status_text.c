@@ -28,8 +28,8 @@ static const struct status_meaning meanings[] = {
     {kIOReturnStillOpen,
      "still open: a DMA region starts at this iova already, the buffer is allocated already, or "
      "interrupts are set up already"},
-    {kIOReturnNoSpace,
-     "no space: the DMA slots (65,536) or the DMA aperture (about 1.5 GiB) are used up, or too small"},
+    {kIOReturnNoSpace, "no space: the DMA slots (65,536) or the DMA aperture (about 1.5 GiB) are "
+                       "used up or too small"},
     {kIOReturnNoResources,
      "no resources: the DMA aperture or the interrupt vectors are used up, or no thread is left"},
     {kIOReturnNotAligned,

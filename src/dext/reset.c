@@ -1,5 +1,5 @@
 /*
- * ResetDevice: a ladder of resets, each verified before it counts (settled question 7).
+ * ResetDevice: a ladder of resets, each verified before it counts.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

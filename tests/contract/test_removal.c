@@ -70,7 +70,7 @@ static void terminate_ends_it_for_all(void **state)
     io_connect_t other = contract_claimed(0x10);
     io_connect_t unclaimed = contract_connect(0x10);
     dma_register(user, 0x100000, memory, sizeof(memory));
-    /* Whoever has no claim may not touch, and this is a touch (settled question 9). */
+    /* Whoever has no claim may not touch, and this is a touch. */
     assert_status(apple_dext_terminate(unclaimed), kIOReturnNotOpen);
     assert_true(is_listed(0x10));
     assert_ok(apple_dext_terminate(other));

@@ -145,7 +145,7 @@ static void unclaimed_leavers_touch_nothing(void **state)
     fixture_tear_down(&f);
 }
 
-/* Settled question 8 (field note G1): whoever goes first, the device stays open for the rest. */
+/* Field note G1: whoever goes first, the device stays open for the rest. */
 static void run_leaving_order(const unsigned order[3])
 {
     struct fixture f;
