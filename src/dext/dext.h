@@ -45,7 +45,7 @@ struct dext_host_ops {
 };
 
 struct dext_options {
-    bool access_open; /* the real dext's rule for unclaimed clients */
+    bool access_open;           /* the real dext's rule for unclaimed clients */
     uint32_t reset_deadline_ms; /* per step of a reset, for the device to answer; 0 = 1000 */
 };
 
