@@ -67,6 +67,17 @@ static void host_timer_cancel(void *host, unsigned timer)
     sim_timer_cancel_locked(host, timer);
 }
 
+static int host_storage_open(void *host, const char *path, bool is_read_only, unsigned *storage,
+                             uint64_t *bytes)
+{
+    return -ENOTSUP;
+}
+
+static void host_storage_submit(void *host, const struct model_storage_request *request)
+{
+    /* Nothing was opened, so nothing comes. */
+}
+
 const struct model_host_ops sim_host_ops = {
     .dma_read = host_dma_read,
     .dma_write = host_dma_write,
@@ -74,4 +85,6 @@ const struct model_host_ops sim_host_ops = {
     .now_ns = host_now_ns,
     .timer_arm = host_timer_arm,
     .timer_cancel = host_timer_cancel,
+    .storage_open = host_storage_open,
+    .storage_submit = host_storage_submit,
 };

@@ -17,6 +17,23 @@ struct config_space;
 #define MODEL_BAR_COUNT  6
 #define MODEL_MAX_RANGES 4 /* direct ranges a BAR may have */
 
+enum model_storage_action {
+    MODEL_STORAGE_READ,
+    MODEL_STORAGE_WRITE,
+    MODEL_STORAGE_ZERO,  /* the range reads as zeros afterwards; space may be given back */
+    MODEL_STORAGE_FLUSH, /* everything that was done before survives a power cut; no range */
+};
+
+/* One operation on a storage. Those of one storage are carried out in the order of submission. */
+struct model_storage_request {
+    unsigned storage; /* handle of storage_open */
+    enum model_storage_action action;
+    bool is_durable; /* done when it survives a power cut; a read: what it has read does */
+    uint64_t offset, bytes;
+    void *buffer; /* of bytes; borrowed until ops->storage_done, resets or not. NULL without data */
+    unsigned tag; /* for storage_done; unique among the operations of the device under way */
+};
+
 /* What a model may ask of the world. Every member is required. No member blocks for long, calls
  * back into the model before it returns, or may be called outside a model op of the same device. */
 struct model_host_ops {
@@ -39,6 +56,17 @@ struct model_host_ops {
      * deadline a timer: arming again replaces it. timer < shape.timer_count. */
     void (*timer_arm)(void *host, unsigned timer, uint64_t deadline_ns);
     void (*timer_cancel)(void *host, unsigned timer);
+
+    /* Open a file as storage, for this device alone; the host closes it after destroy. Only in
+     * create. 0, *storage (a small handle) and *bytes, its size; -EBUSY when somebody else has it;
+     * -errno of opening, -EINVAL for what is neither a file nor a block device. A host without
+     * storage answers -ENOTSUP. */
+    int (*storage_open)(void *host, const char *path, bool is_read_only, unsigned *storage,
+                        uint64_t *bytes);
+
+    /* Start an operation; ops->storage_done follows, later, whatever happens to the device. The
+     * range lies inside the size that storage_open told. */
+    void (*storage_submit)(void *host, const struct model_storage_request *request);
 };
 
 /* Handed to create; ops and context outlive the model. */
@@ -96,7 +124,8 @@ struct model_ops {
     int (*create)(const struct model_host *host, const struct model_option *options, size_t count,
                   struct model **out, char **error);
 
-    /* Free the device. Takes a pointer that create gave. No timer fires afterwards. */
+    /* Free the device. Takes a pointer that create gave. No timer fires afterwards, and no storage
+     * operation is under way. */
     void (*destroy)(struct model *model);
 
     /* Called once after create when the shape has direct ranges: memory is where the host mapped
@@ -121,6 +150,11 @@ struct model_ops {
 
     /* A timer's deadline passed. Optional when shape.timer_count is 0. */
     void (*timer)(struct model *model, unsigned timer);
+
+    /* The storage operation with this tag is over. result: 0; -EIO (also when less was there than
+     * asked for), -ENOSPC, or another -errno; a read's buffer is then of no use. Comes after a
+     * reset too, for operations from before it. Optional for models without storage. */
+    void (*storage_done)(struct model *model, unsigned tag, int result);
 
     /* Go back to the state after create (config space included: the host saves and restores what
      * it owns). All timers are cancelled by the host before. Direct memory keeps its content. */

@@ -76,7 +76,9 @@ static int refuse_value(const char *model, const struct model_option_rule *rule,
     append(&line, "=");
     append_input(&line, value);
     append(&line, ": wanted ");
-    if (rule->choices == NULL) {
+    if (rule->is_flag) {
+        append(&line, "no value");
+    } else if (rule->choices == NULL) {
         append(&line, rule->is_power_of_two ? "a power of two from " : "a number from ");
         append_number(&line, rule->least);
         append(&line, " to ");
@@ -115,6 +117,14 @@ static bool number_parse(const char *text, uint64_t *out)
 
 static bool value_parse(const struct model_option_rule *rule, const char *text)
 {
+    if (rule->text != NULL) {
+        *rule->text = text;
+        return true;
+    }
+    if (rule->is_flag) {
+        *rule->value = 1;
+        return text[0] == '\0';
+    }
     if (rule->choices != NULL) {
         for (size_t i = 0; rule->choices[i] != NULL; i++) {
             if (strcmp(rule->choices[i], text) == 0) {

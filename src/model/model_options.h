@@ -19,6 +19,8 @@ struct model_option_rule {
     uint64_t least, most;       /* of a number */
     bool is_power_of_two;       /* the number has to be one */
     const char *const *choices; /* NULL-ended words, their index is the value; NULL: a number */
+    const char **text;          /* not NULL: any text, borrowed as the options are; value unused */
+    bool is_flag;               /* a bare key, which sets 1 */
 };
 
 /**

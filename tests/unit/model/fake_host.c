@@ -99,8 +99,68 @@ static void timer_cancel(void *host, unsigned timer)
     fake->is_armed[timer] = false;
 }
 
+/* The path is not looked at. */
+static int storage_open(void *host, const char *path, bool is_read_only, unsigned *storage,
+                        uint64_t *bytes)
+{
+    struct fake_host *fake = host;
+    unsigned i = 0;
+
+    if (strcmp(path, "missing") == 0)
+        return -ENOENT;
+    if (strcmp(path, "busy") == 0)
+        return -EBUSY;
+    while (i < FAKE_STORAGES && fake->storages[i].bytes != NULL)
+        i++;
+    assert_true(i < FAKE_STORAGES);
+    *bytes = strcmp(path, "tiny") == 0 ? 4095 : FAKE_STORAGE_BYTES;
+    fake->storages[i] = (struct fake_storage){calloc(1, FAKE_STORAGE_BYTES), is_read_only};
+    *storage = i;
+    return 0;
+}
+
+static void storage_submit(void *host, const struct model_storage_request *request)
+{
+    struct fake_host *fake = host;
+
+    assert_true(fake->operation_count < FAKE_OPERATIONS);
+    assert_true(request->storage < FAKE_STORAGES);
+    assert_non_null(fake->storages[request->storage].bytes);
+    assert_true(range_is_within(request->offset, request->bytes, FAKE_STORAGE_BYTES));
+    if (request->action == MODEL_STORAGE_WRITE || request->action == MODEL_STORAGE_ZERO)
+        assert_false(fake->storages[request->storage].is_read_only);
+    for (unsigned i = 0; i < fake->operation_count; i++)
+        assert_int_not_equal(fake->operations[i].tag, request->tag);
+    fake->operations[fake->operation_count++] = *request;
+}
+
+bool fake_storage_step(struct fake_host *fake, int error)
+{
+    if (fake->operation_count == 0)
+        return false;
+    struct model_storage_request request = fake->operations[0];
+    fake->operation_count--;
+    memmove(fake->operations, fake->operations + 1,
+            fake->operation_count * sizeof(fake->operations[0]));
+    uint8_t *bytes = fake->storages[request.storage].bytes + request.offset;
+    if (error == 0 && request.action == MODEL_STORAGE_READ)
+        memcpy(request.buffer, bytes, request.bytes);
+    else if (error == 0 && request.action == MODEL_STORAGE_WRITE)
+        memcpy(bytes, request.buffer, request.bytes);
+    else if (error == 0 && request.action == MODEL_STORAGE_ZERO)
+        memset(bytes, 0, request.bytes);
+    fake->model->ops->storage_done(fake->model, request.tag, error);
+    return true;
+}
+
+static void storages_free(struct fake_host *fake)
+{
+    for (unsigned i = 0; i < FAKE_STORAGES; i++)
+        free(fake->storages[i].bytes);
+}
+
 static const struct model_host_ops host_ops = {
-    dma_read, dma_write, message, now_ns, timer_arm, timer_cancel,
+    dma_read, dma_write, message, now_ns, timer_arm, timer_cancel, storage_open, storage_submit,
 };
 
 /* Split "key=value"; the copies stay in texts, which the caller frees. */
@@ -150,12 +210,15 @@ void fake_start(struct fake_host *fake, const char *name, const char *const *opt
 
 void fake_stop(struct fake_host *fake)
 {
+    while (fake_storage_step(fake, 0)) {
+    }
     fake->model->ops->destroy(fake->model);
     for (unsigned bar = 0; bar < MODEL_BAR_COUNT; bar++) {
         for (unsigned range = 0; range < MODEL_MAX_RANGES; range++)
             free(fake->attached[bar][range]);
     }
     free(fake->memory);
+    storages_free(fake);
 }
 
 void fake_expect_refused(const char *name, const char *const *options, const char *text)
@@ -175,6 +238,7 @@ void fake_expect_refused(const char *name, const char *const *options, const cha
     assert_non_null(error);
     assert_string_equal(error, text);
     free(error);
+    storages_free(&fake);
 }
 
 static int next_timer(const struct fake_host *fake)

@@ -14,10 +14,18 @@
 #include "model/config_space.h"
 #include "model/model.h"
 
-#define FAKE_MEMORY_START UINT64_C(0x900004000)
-#define FAKE_MEMORY_BYTES (UINT64_C(1) << 20)
-#define FAKE_TIMERS       4
-#define FAKE_MESSAGES     1024
+#define FAKE_MEMORY_START  UINT64_C(0x900004000)
+#define FAKE_MEMORY_BYTES  (UINT64_C(1) << 20)
+#define FAKE_TIMERS        4
+#define FAKE_MESSAGES      1024
+#define FAKE_STORAGES      8
+#define FAKE_STORAGE_BYTES (UINT64_C(1) << 20)
+#define FAKE_OPERATIONS    256
+
+struct fake_storage {
+    uint8_t *bytes; /* NULL: not opened */
+    bool is_read_only;
+};
 
 struct fake_message {
     uint64_t address;
@@ -36,6 +44,9 @@ struct fake_host {
     unsigned dma_calls;     /* reads and writes that arrived */
     uint64_t dma_last_address;
     size_t dma_longest;
+    struct fake_storage storages[FAKE_STORAGES];
+    struct model_storage_request operations[FAKE_OPERATIONS]; /* submitted, first comes first */
+    unsigned operation_count;
     struct model *model;
     void *attached[MODEL_BAR_COUNT][MODEL_MAX_RANGES];
 };
@@ -43,6 +54,10 @@ struct fake_host {
 /** Make the host and the model. options: "key=value" or "key", NULL-ended; NULL for none. */
 void fake_start(struct fake_host *fake, const char *name, const char *const *options);
 void fake_stop(struct fake_host *fake);
+
+/** Carry out and report the oldest storage operation; error 0, or the -errno it ends with instead.
+ * False when there is none. */
+bool fake_storage_step(struct fake_host *fake, int error);
 
 /** Create and expect -EINVAL with exactly this text. */
 void fake_expect_refused(const char *name, const char *const *options, const char *text);

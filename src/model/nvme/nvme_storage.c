@@ -1,0 +1,88 @@
+/*
+ * Operations on a namespace's bytes: in memory at once, in the host's storage later. Either way
+ * the request's next step is taken from the ready list.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "model/nvme/nvme_device.h"
+
+#define ZERO_BYTES_MEMORY (UINT64_C(2) << 20) /* under the device's lock */
+#define ZERO_BYTES_HOST   (UINT64_C(64) << 20)
+
+static void memory_run(struct nvme *dev, struct nvme_request *request,
+                       const struct model_storage_request *operation)
+{
+    uint8_t *memory = request->ns->memory + operation->offset;
+    size_t bytes = (size_t)operation->bytes;
+
+    if (operation->action == MODEL_STORAGE_READ)
+        memcpy(request->buffer, memory, bytes);
+    else if (operation->action == MODEL_STORAGE_WRITE)
+        memcpy(memory, request->buffer, bytes);
+    else if (operation->action == MODEL_STORAGE_ZERO)
+        memset(memory, 0, bytes);
+    dev->work_bytes += bytes;
+    nvme_request_ready(dev, request, 0);
+}
+
+void nvme_storage_start(struct nvme *dev, struct nvme_request *request,
+                        enum model_storage_action action, bool is_durable, uint64_t first,
+                        uint64_t count)
+{
+    const struct model_host *host = &dev->model.host;
+    const struct nvme_namespace *ns = request->ns;
+    bool has_data = action == MODEL_STORAGE_READ || action == MODEL_STORAGE_WRITE;
+    const struct model_storage_request operation = {
+        .storage = ns->storage,
+        .action = action,
+        .is_durable = is_durable,
+        .offset = first << ns->block_shift,
+        .bytes = count << ns->block_shift,
+        .buffer = has_data ? request->buffer : NULL,
+        .tag = (unsigned)(request - dev->requests),
+    };
+
+    if (ns->memory != NULL) {
+        memory_run(dev, request, &operation);
+        return;
+    }
+    request->state = NVME_REQUEST_STORAGE;
+    host->ops->storage_submit(host->context, &operation);
+}
+
+uint64_t nvme_storage_zero_blocks(const struct nvme_namespace *ns)
+{
+    return (ns->memory != NULL ? ZERO_BYTES_MEMORY : ZERO_BYTES_HOST) >> ns->block_shift;
+}
+
+void nvme_storage_done(struct model *model, unsigned tag, int result)
+{
+    struct nvme *dev = (struct nvme *)model;
+    struct nvme_request *request = &dev->requests[tag];
+
+    if (request->state == NVME_REQUEST_ORPHAN) {
+        request->state = NVME_REQUEST_FREE;
+        if (tag < NVME_IO_REQUESTS)
+            STAILQ_INSERT_TAIL(&dev->free_io, request, link);
+        else if (tag != NVME_OWN_REQUEST)
+            STAILQ_INSERT_TAIL(&dev->free_admin, request, link);
+        dev->orphans--;
+        nvme_settle(dev);
+    } else if (request->state == NVME_REQUEST_STORAGE) {
+        nvme_request_ready(dev, request, result);
+    }
+    nvme_work(dev);
+}
+
+uint16_t nvme_storage_status(struct nvme *dev, bool is_write, int result)
+{
+    if (result == 0)
+        return NVME_SUCCESS;
+    if (is_write && (result == -ENOSPC || result == -EDQUOT || result == -EFBIG))
+        return NVME_CAPACITY_EXCEEDED;
+    dev->statistics.media_errors++;
+    return is_write ? NVME_WRITE_FAULT : NVME_UNRECOVERED_READ;
+}
