@@ -60,6 +60,7 @@ static void sim_destroy(struct pci_provider *provider)
 {
     struct sim *sim = sim_of(provider);
     sim_timers_stop(sim);
+    sim_storage_stop(sim);
     if (sim->model) {
         sim->model->ops->destroy(sim->model);
     }
@@ -183,6 +184,10 @@ int backend_sim_create(const struct model_ops *model, struct pci_address address
     sim->saved = (struct sim_saved){.is_due = true};
     sim_restore_if_ready_locked(sim);
     pthread_mutex_unlock(&sim->lock);
+    result = sim_storage_start(sim);
+    if (result < 0) {
+        goto fail;
+    }
     result = sim_timers_start(sim);
     if (result < 0) {
         goto fail;

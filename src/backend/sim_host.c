@@ -70,12 +70,12 @@ static void host_timer_cancel(void *host, unsigned timer)
 static int host_storage_open(void *host, const char *path, bool is_read_only, unsigned *storage,
                              uint64_t *bytes)
 {
-    return -ENOTSUP;
+    return sim_storage_open(host, path, is_read_only, storage, bytes);
 }
 
 static void host_storage_submit(void *host, const struct model_storage_request *request)
 {
-    /* Nothing was opened, so nothing comes. */
+    sim_storage_submit_locked(host, request);
 }
 
 const struct model_host_ops sim_host_ops = {

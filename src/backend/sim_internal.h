@@ -60,6 +60,24 @@ struct sim_saved {
     struct sim_saved_register registers[SIM_SAVED_MAX];
 };
 
+#define SIM_STORAGE_FILES 8
+
+struct sim_storage_file {
+    int fd;
+    bool is_read_only;
+    bool is_broken; /* data may have been lost: nothing is written any more */
+};
+
+struct sim_storage {
+    bool is_started, is_stopping;
+    pthread_t thread;
+    pthread_cond_t changed;
+    unsigned file_count;
+    struct sim_storage_file files[SIM_STORAGE_FILES];
+    struct model_storage_request *ring; /* of shape.storage_operations */
+    unsigned capacity, head, count;
+};
+
 struct sim {
     struct pci_provider provider; /* first */
     pthread_mutex_t lock;
@@ -69,6 +87,7 @@ struct sim {
     struct sim_timers timers;
     struct sim_interrupts interrupts;
     struct sim_saved saved;
+    struct sim_storage storage;
 };
 
 static inline struct sim *sim_of(struct pci_provider *provider)
@@ -123,6 +142,17 @@ uint64_t sim_now_ns(void);
 void sim_timer_arm_locked(struct sim *sim, unsigned timer, uint64_t deadline_ns);
 void sim_timer_cancel_locked(struct sim *sim, unsigned timer);
 void sim_timers_cancel_all_locked(struct sim *sim);
+
+/* sim_storage.c */
+/** As the host operation; while the model is being created. */
+int sim_storage_open(struct sim *sim, const char *path, bool is_read_only, unsigned *storage,
+                     uint64_t *bytes);
+void sim_storage_submit_locked(struct sim *sim, const struct model_storage_request *request);
+/** Start the thread when the model opened something. 0, -ENOMEM, -errno of pthread_create. */
+int sim_storage_start(struct sim *sim);
+/** Stop, join and close; what has not begun ends with -ECANCELED. Takes what was never started.
+ * Not with the lock held; the model still exists. */
+void sim_storage_stop(struct sim *sim);
 
 /* sim_interrupts.c */
 int sim_configure_interrupts(struct pci_provider *provider, enum pci_interrupt_kind kind,

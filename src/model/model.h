@@ -93,7 +93,8 @@ struct model_bar {
 struct model_shape {
     struct model_bar bars[MODEL_BAR_COUNT];
     unsigned timer_count;
-    bool has_flr; /* ops->reset(MODEL_RESET_FUNCTION) is meaningful */
+    unsigned storage_operations; /* most there may be under way; 0 for models without storage */
+    bool has_flr;                /* ops->reset(MODEL_RESET_FUNCTION) is meaningful */
 };
 
 enum model_reset {

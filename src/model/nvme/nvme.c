@@ -303,6 +303,7 @@ static int nvme_create(const struct model_host *host, const struct model_option 
     dev->model.shape.bars[0] =
         (struct model_bar){.bytes = NVME_BAR_BYTES, .type = DEXT_BAR_TYPE_M64};
     dev->model.shape.timer_count = NVME_TIMER_COUNT;
+    dev->model.shape.storage_operations = NVME_REQUESTS;
     dev->model.shape.has_flr = true;
     dev->queues = (unsigned)chosen.queues;
     dev->created_ns = nvme_now(dev);

@@ -1,0 +1,271 @@
+/*
+ * Files as a model's storage: opened with an exclusive lock, worked on by one thread a device in
+ * the order of submission, away from the device's lock.
+ *
+ * A failed fdatasync may have dropped what it could not write, and the next one would not know:
+ * from then on everything but reading fails.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#define _GNU_SOURCE
+#include "backend/sim_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+#define ZEROS_BYTES 65536
+
+static int lock_and_measure(int fd, uint64_t *bytes)
+{
+    struct stat status;
+    if (fstat(fd, &status) < 0) {
+        return -errno;
+    }
+    if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
+        return -EINVAL;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    }
+    off_t end = lseek(fd, 0, SEEK_END);
+    if (end < 0) {
+        return -errno;
+    }
+    *bytes = (uint64_t)end;
+    return 0;
+}
+
+int sim_storage_open(struct sim *sim, const char *path, bool is_read_only, unsigned *storage,
+                     uint64_t *bytes)
+{
+    struct sim_storage *all = &sim->storage;
+    if (all->file_count == SIM_STORAGE_FILES) {
+        return -EMFILE;
+    }
+    int access = is_read_only ? O_RDONLY : O_RDWR;
+    cleanup_close int fd = open(path, access | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+        return -errno;
+    }
+    int result = lock_and_measure(fd, bytes);
+    if (result < 0) {
+        return result;
+    }
+    *storage = all->file_count++;
+    all->files[*storage] =
+        (struct sim_storage_file){.fd = steal_fd(&fd), .is_read_only = is_read_only};
+    return 0;
+}
+
+static int file_read(const struct sim_storage_file *file, uint8_t *buffer, uint64_t offset,
+                     uint64_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t count = pread(file->fd, buffer, bytes, (off_t)offset);
+        if (count == 0) {
+            return -EIO; /* somebody made the file shorter */
+        }
+        if (count < 0) {
+            if (errno != EINTR) {
+                return -errno;
+            }
+            continue;
+        }
+        buffer += count;
+        offset += (uint64_t)count;
+        bytes -= (uint64_t)count;
+    }
+    return 0;
+}
+
+static int file_write(const struct sim_storage_file *file, const uint8_t *buffer, uint64_t offset,
+                      uint64_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t count = pwrite(file->fd, buffer, bytes, (off_t)offset);
+        if (count == 0) {
+            return -EIO;
+        }
+        if (count < 0) {
+            if (errno != EINTR) {
+                return -errno;
+            }
+            continue;
+        }
+        buffer += count;
+        offset += (uint64_t)count;
+        bytes -= (uint64_t)count;
+    }
+    return 0;
+}
+
+static int file_zero(const struct sim_storage_file *file, uint64_t offset, uint64_t bytes)
+{
+    static const uint8_t zeros[ZEROS_BYTES];
+    int result;
+    do {
+        result = fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+                           (off_t)bytes);
+    } while (result < 0 && errno == EINTR);
+    if (result == 0) {
+        return 0;
+    }
+    while (bytes > 0) {
+        uint64_t count = bytes < ZEROS_BYTES ? bytes : ZEROS_BYTES;
+        result = file_write(file, zeros, offset, count);
+        if (result < 0) {
+            return result;
+        }
+        offset += count;
+        bytes -= count;
+    }
+    return 0;
+}
+
+static int file_sync(struct sim_storage_file *file)
+{
+    if (file->is_read_only) {
+        return 0;
+    }
+    int result;
+    do {
+        result = fdatasync(file->fd);
+    } while (result < 0 && errno == EINTR);
+    if (result < 0) {
+        file->is_broken = true;
+        return -errno;
+    }
+    return 0;
+}
+
+static int operation_run(struct sim_storage_file *file, const struct model_storage_request *request)
+{
+    bool is_read = request->action == MODEL_STORAGE_READ;
+    int result = 0;
+    if (!is_read && file->is_broken) {
+        return -EIO;
+    }
+    if (is_read && request->is_durable) {
+        result = file->is_broken ? -EIO : file_sync(file);
+    }
+    if (result < 0) {
+        return result;
+    }
+    switch (request->action) {
+    case MODEL_STORAGE_READ:
+        return file_read(file, request->buffer, request->offset, request->bytes);
+    case MODEL_STORAGE_WRITE:
+        result = file_write(file, request->buffer, request->offset, request->bytes);
+        break;
+    case MODEL_STORAGE_ZERO:
+        result = file_zero(file, request->offset, request->bytes);
+        break;
+    case MODEL_STORAGE_FLUSH:
+        return file_sync(file);
+    }
+    return result == 0 && request->is_durable ? file_sync(file) : result;
+}
+
+static void *storage_thread(void *context)
+{
+    struct sim *sim = context;
+    struct sim_storage *all = &sim->storage;
+    pthread_mutex_lock(&sim->lock);
+    for (;;) {
+        while (all->count == 0 && !all->is_stopping) {
+            pthread_cond_wait(&all->changed, &sim->lock);
+        }
+        if (all->count == 0) {
+            break;
+        }
+        struct model_storage_request request = all->ring[all->head];
+        all->head = (all->head + 1) % all->capacity;
+        all->count--;
+        int result = -ECANCELED; /* nobody waits for the answer */
+        if (!all->is_stopping) {
+            pthread_mutex_unlock(&sim->lock);
+            result = operation_run(&all->files[request.storage], &request);
+            pthread_mutex_lock(&sim->lock);
+        }
+        if (result < 0 && result != -ECANCELED) {
+            log_warning("backend",
+                        "%s: storage %u: operation %d at 0x%" PRIx64 ", %" PRIu64 " bytes: %s",
+                        sim->model->ops->name, request.storage, (int)request.action, request.offset,
+                        request.bytes, strerror(-result));
+        }
+        sim->model->ops->storage_done(sim->model, request.tag, result);
+    }
+    pthread_mutex_unlock(&sim->lock);
+    return NULL;
+}
+
+void sim_storage_submit_locked(struct sim *sim, const struct model_storage_request *request)
+{
+    struct sim_storage *all = &sim->storage;
+    all->ring[(all->head + all->count) % all->capacity] = *request;
+    all->count++;
+    pthread_cond_signal(&all->changed);
+}
+
+/* Signals are for the threads of the program, not for ours. */
+static int start_thread(struct sim *sim)
+{
+    sigset_t every, before;
+    sigfillset(&every);
+    pthread_sigmask(SIG_SETMASK, &every, &before);
+    int error = pthread_create(&sim->storage.thread, NULL, storage_thread, sim);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -error;
+}
+
+int sim_storage_start(struct sim *sim)
+{
+    struct sim_storage *all = &sim->storage;
+    if (all->file_count == 0) {
+        return 0;
+    }
+    all->capacity = sim->model->shape.storage_operations;
+    all->ring = calloc(all->capacity, sizeof(*all->ring));
+    if (!all->ring) {
+        return -ENOMEM;
+    }
+    int result = -pthread_cond_init(&all->changed, NULL);
+    if (result < 0) {
+        return result;
+    }
+    result = start_thread(sim);
+    if (result < 0) {
+        pthread_cond_destroy(&all->changed);
+        return result;
+    }
+    all->is_started = true;
+    return 0;
+}
+
+void sim_storage_stop(struct sim *sim)
+{
+    struct sim_storage *all = &sim->storage;
+    if (all->is_started) {
+        pthread_mutex_lock(&sim->lock);
+        all->is_stopping = true;
+        pthread_cond_signal(&all->changed);
+        pthread_mutex_unlock(&sim->lock);
+        pthread_join(all->thread, NULL);
+        pthread_cond_destroy(&all->changed);
+    }
+    free(all->ring);
+    for (unsigned i = 0; i < all->file_count; i++) {
+        close(all->files[i].fd);
+    }
+    *all = (struct sim_storage){0};
+}

@@ -1,0 +1,316 @@
+/*
+ * Unit tests of files as storage: what they hold, who may open them, and what their errors become.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "sim_fixture.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "model/config_space.h"
+#include "provider/pci_registers.h"
+
+#define FILE_BYTES 65536
+#define OPERATIONS 16
+
+/* A model that opens its option "drive" and submits what the test wants on a register write. */
+struct model_of_storage {
+    struct model model;
+    struct config_space config;
+    unsigned storage;
+    uint64_t bytes;
+};
+
+static struct model_of_storage *device;
+static struct model_storage_request wanted[OPERATIONS];
+static unsigned wanted_count;
+static pthread_mutex_t done_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t done_changed = PTHREAD_COND_INITIALIZER;
+static unsigned done_count;
+static unsigned done_tags[OPERATIONS];
+static int done_results[OPERATIONS];
+
+static const struct model_ops storage_model;
+
+static int storage_create(const struct model_host *host, const struct model_option *options,
+                          size_t count, struct model **out, char **error)
+{
+    const struct config_identity identity = {.vendor_id = 0x1234, .device_id = 1};
+    device = calloc(1, sizeof(*device));
+    assert_non_null(device);
+    device->model.ops = &storage_model;
+    device->model.host = *host;
+    device->model.config = &device->config;
+    device->model.shape.bars[0] = (struct model_bar){.bytes = 0x4000};
+    device->model.shape.storage_operations = OPERATIONS;
+    config_space_init(&device->config, &identity);
+    config_space_add_bar(&device->config, 0, 0, 0x4000);
+    config_space_seal(&device->config);
+    int result = host->ops->storage_open(host->context, options[0].value, count > 1,
+                                         &device->storage, &device->bytes);
+    if (result < 0) {
+        free(device);
+        device = NULL;
+        return result;
+    }
+    *out = &device->model;
+    return 0;
+}
+
+static void storage_destroy(struct model *model)
+{
+    free(model);
+}
+
+static uint64_t storage_mmio_read(struct model *model, unsigned bar, uint64_t offset,
+                                  unsigned width)
+{
+    return 0;
+}
+
+static void storage_mmio_write(struct model *model, unsigned bar, uint64_t offset, unsigned width,
+                               uint64_t value)
+{
+    for (unsigned i = 0; i < wanted_count; i++) {
+        wanted[i].storage = device->storage;
+        wanted[i].tag = i;
+        model->host.ops->storage_submit(model->host.context, &wanted[i]);
+    }
+}
+
+static void storage_done(struct model *model, unsigned tag, int result)
+{
+    pthread_mutex_lock(&done_lock);
+    done_tags[done_count] = tag;
+    done_results[done_count++] = result;
+    pthread_cond_signal(&done_changed);
+    pthread_mutex_unlock(&done_lock);
+}
+
+static void storage_reset(struct model *model, enum model_reset kind)
+{
+}
+
+static const struct model_ops storage_model = {
+    .name = "storage",
+    .summary = "",
+    .options = "",
+    .create = storage_create,
+    .destroy = storage_destroy,
+    .mmio_read = storage_mmio_read,
+    .mmio_write = storage_mmio_write,
+    .storage_done = storage_done,
+    .reset = storage_reset,
+};
+
+static char path[] = "/tmp/dextlink-storage-XXXXXX";
+
+static int file_make(void **state)
+{
+    strcpy(path + strlen(path) - 6, "XXXXXX");
+    int fd = mkstemp(path);
+    int result = fd < 0 ? -1 : ftruncate(fd, FILE_BYTES);
+    close(fd);
+    return result;
+}
+
+static int file_remove(void **state)
+{
+    return unlink(path);
+}
+
+static int open_sim(struct pci_provider **out, const char *file, bool is_read_only)
+{
+    const struct model_option options[] = {{"drive", file}, {"readonly", ""}};
+    const struct pci_address address = {.bus = 1};
+    char *error = NULL;
+    return backend_sim_create(&storage_model, address, options, is_read_only ? 2 : 1, NULL, out,
+                              &error);
+}
+
+static struct pci_provider *start(bool is_read_only)
+{
+    struct pci_provider *provider;
+    assert_int_equal(open_sim(&provider, path, is_read_only), 0);
+    assert_int_equal(device->bytes, FILE_BYTES);
+    assert_int_equal(provider_open(provider), 0);
+    provider_config_write(provider, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    return provider;
+}
+
+/* Submit what is wanted and wait for it all; results in order. */
+static void submit(struct pci_provider *provider, unsigned count)
+{
+    wanted_count = count;
+    done_count = 0;
+    assert_int_equal(provider_memory_write(provider, 0, 0, 4, 1), 0);
+    pthread_mutex_lock(&done_lock);
+    while (done_count < count) {
+        pthread_cond_wait(&done_changed, &done_lock);
+    }
+    pthread_mutex_unlock(&done_lock);
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_equal(done_tags[i], i);
+    }
+}
+
+static int submit_one(struct pci_provider *provider, enum model_storage_action action,
+                      uint64_t offset, uint64_t bytes, void *buffer)
+{
+    wanted[0] = (struct model_storage_request){
+        .action = action, .offset = offset, .bytes = bytes, .buffer = buffer, .is_durable = true};
+    submit(provider, 1);
+    return done_results[0];
+}
+
+static void keeps_what_is_written(void **state)
+{
+    uint8_t out[8192], in[8192], direct[8192];
+    struct pci_provider *provider = start(false);
+    for (unsigned i = 0; i < sizeof(out); i++) {
+        out[i] = (uint8_t)(i * 7 + i / 251);
+    }
+    assert_int_equal(submit_one(provider, MODEL_STORAGE_WRITE, 4096, 8192, out), 0);
+    int fd = open(path, O_RDONLY);
+    assert_int_equal(pread(fd, direct, 8192, 4096), 8192);
+    assert_memory_equal(direct, out, 8192);
+    assert_int_equal(submit_one(provider, MODEL_STORAGE_ZERO, 6144, 1000, NULL), 0);
+    assert_int_equal(submit_one(provider, MODEL_STORAGE_FLUSH, 0, 0, NULL), 0);
+    assert_int_equal(submit_one(provider, MODEL_STORAGE_READ, 4096, 8192, in), 0);
+    memset(out + 2048, 0, 1000);
+    assert_memory_equal(in, out, 8192);
+    struct stat status;
+    assert_int_equal(fstat(fd, &status), 0);
+    assert_int_equal(status.st_size, FILE_BYTES);
+    close(fd);
+    provider_destroy(provider);
+}
+
+static void works_in_order(void **state)
+{
+    uint8_t bytes[OPERATIONS] = {0}, last = 0;
+    struct pci_provider *provider = start(false);
+    for (unsigned i = 0; i < OPERATIONS - 1; i++) {
+        bytes[i] = (uint8_t)(i + 1);
+        wanted[i] = (struct model_storage_request){
+            .action = MODEL_STORAGE_WRITE, .offset = 9, .bytes = 1, .buffer = &bytes[i]};
+    }
+    wanted[OPERATIONS - 1] = (struct model_storage_request){
+        .action = MODEL_STORAGE_READ, .offset = 9, .bytes = 1, .buffer = &last};
+    submit(provider, OPERATIONS);
+    assert_int_equal(last, OPERATIONS - 1);
+    provider_destroy(provider);
+}
+
+static void is_exclusive(void **state)
+{
+    struct pci_provider *provider = start(false), *other;
+    assert_int_equal(open_sim(&other, path, false), -EBUSY);
+    assert_int_equal(open_sim(&other, path, true), -EBUSY);
+    provider_destroy(provider);
+    provider = start(true);
+    provider_destroy(provider);
+}
+
+static void refuses_what_is_no_file(void **state)
+{
+    struct pci_provider *other;
+    assert_int_equal(open_sim(&other, "/nowhere/at/all", false), -ENOENT);
+    assert_int_equal(open_sim(&other, "/dev/null", false), -EINVAL);
+    assert_int_equal(open_sim(&other, "/tmp", true), -EINVAL);
+}
+
+/* A file that somebody made shorter, a disk that is full, a file that is not for writing. */
+static void tells_errors(void **state)
+{
+    uint8_t buffer[4096] = {1};
+    struct pci_provider *provider = start(false);
+    assert_int_equal(truncate(path, 5000), 0);
+    assert_int_equal(submit_one(provider, MODEL_STORAGE_READ, 4096, 4096, buffer), -EIO);
+    assert_int_equal(submit_one(provider, MODEL_STORAGE_READ, 0, 4096, buffer), 0);
+    provider_destroy(provider);
+    assert_int_equal(truncate(path, FILE_BYTES), 0);
+    provider = start(true);
+    assert_int_equal(submit_one(provider, MODEL_STORAGE_WRITE, 0, 4096, buffer), -EBADF);
+    assert_int_equal(submit_one(provider, MODEL_STORAGE_FLUSH, 0, 0, NULL), 0);
+    provider_destroy(provider);
+}
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+static int sync_errno, sync_calls;
+
+int __wrap_fdatasync(int fd)
+{
+    sync_calls++;
+    if (sync_errno != 0) {
+        errno = sync_errno;
+        return -1;
+    }
+    return __real_fdatasync(fd);
+}
+
+/* What a failed flush lost the next one cannot save: no success after it. */
+static void stays_broken_after_a_failed_flush(void **state)
+{
+    uint8_t buffer[512] = {1};
+    struct pci_provider *provider = start(false);
+    sync_calls = 0;
+    assert_int_equal(submit_one(provider, MODEL_STORAGE_WRITE, 0, 512, buffer), 0);
+    assert_int_equal(sync_calls, 1); /* durable means synced */
+    wanted[0].is_durable = false;
+    submit(provider, 1);
+    assert_int_equal(sync_calls, 1);
+    sync_errno = EIO;
+    assert_int_equal(submit_one(provider, MODEL_STORAGE_WRITE, 0, 512, buffer), -EIO);
+    sync_errno = 0;
+    assert_int_equal(submit_one(provider, MODEL_STORAGE_FLUSH, 0, 0, NULL), -EIO);
+    assert_int_equal(submit_one(provider, MODEL_STORAGE_WRITE, 0, 512, buffer), -EIO);
+    assert_int_equal(submit_one(provider, MODEL_STORAGE_ZERO, 0, 512, NULL), -EIO);
+    wanted[0] = (struct model_storage_request){
+        .action = MODEL_STORAGE_READ, .bytes = 512, .buffer = buffer};
+    submit(provider, 1);
+    assert_int_equal(done_results[0], 0);
+    provider_destroy(provider);
+}
+
+/* Every operation is answered before the model ends. */
+static void ends_with_operations_under_way(void **state)
+{
+    static uint8_t buffer[OPERATIONS][4096];
+    for (unsigned round = 0; round < 20; round++) {
+        struct pci_provider *provider = start(false);
+        for (unsigned i = 0; i < OPERATIONS; i++) {
+            wanted[i] = (struct model_storage_request){
+                .action = MODEL_STORAGE_WRITE, .bytes = 4096, .buffer = buffer[i]};
+        }
+        wanted_count = OPERATIONS;
+        done_count = 0;
+        provider_memory_write(provider, 0, 0, 4, 1);
+        provider_destroy(provider);
+        assert_int_equal(done_count, OPERATIONS);
+        for (unsigned i = 0; i < OPERATIONS; i++) {
+            assert_true(done_results[i] == 0 || done_results[i] == -ECANCELED);
+        }
+    }
+}
+
+int main(void)
+{
+#define storage_test(test) cmocka_unit_test_setup_teardown(test, file_make, file_remove)
+    const struct CMUnitTest tests[] = {
+        storage_test(keeps_what_is_written),
+        storage_test(works_in_order),
+        storage_test(is_exclusive),
+        storage_test(refuses_what_is_no_file),
+        storage_test(tells_errors),
+        storage_test(stays_broken_after_a_failed_flush),
+        storage_test(ends_with_operations_under_way),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
