@@ -29,7 +29,7 @@ class CommandLine(toolstest.ToolTest):
 
     def test_help_lists_models(self):
         out = self.assert_fine(run("--help", program=DEXTD))
-        for model in ("edu", "testdev"):
+        for model in ("edu", "testdev", "nvme"):
             self.assertRegex(out, rf"(?m)^  {model} +\S")
         self.assertIn("dma_mask", out)
         self.assertLessEqual(max(map(len, out.splitlines())), 100)

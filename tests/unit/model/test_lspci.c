@@ -144,10 +144,29 @@ static void variants_decode(void **state)
     assert_null(strstr(output, "MSI-X:"));
 }
 
+static void nvme_decodes(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "01:00.0 0108: 1234:4e56 (rev 01) (prog-if 02",
+        "Region 0: Memory at e00090000000 (64-bit, non-prefetchable)\n", /* decode() fills both */
+        "Status: D0 NoSoftRst+ ",
+        "MSI-X: Enable- Count=65 Masked-\n",
+        "Vector table: BAR=0 offset=00002000\n",
+        "PBA: BAR=0 offset=00003000\n",
+        "RBE+ FLReset+ ",
+        NULL,
+    };
+    decode("nvme", "queues=64", 4096);
+    expect_lines(lines);
+    assert_null(strstr(output, "<chain"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(edu_decodes),
+        cmocka_unit_test(nvme_decodes),
         cmocka_unit_test(testdev_decodes),
         cmocka_unit_test(variants_decode),
     };
