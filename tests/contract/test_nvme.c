@@ -75,6 +75,23 @@ static void writes_and_verifies(void **state)
     assert_int_equal(quiet_example("01:00.0", "check", "1"), 0);
 }
 
+/* The admin queue's vector reaches whoever set the device's interrupts up. */
+static void interrupts_arrive(void **state)
+{
+    io_connect_t device = apple_dext_connect(2, 0, 0);
+    uint64_t pending[4] = {0};
+    uint32_t vectors = 0;
+    (void)state;
+    assert_int_not_equal(device, IO_OBJECT_NULL);
+    assert_int_equal(apple_dext_claim(device), KERN_SUCCESS);
+    assert_int_equal(apple_dext_setup_interrupts(device, &vectors), KERN_SUCCESS);
+    assert_int_equal(vectors, 3); /* two I/O queues and the admin queue */
+    assert_int_equal(quiet_example("02:00.0", "check", "3"), 0);
+    assert_int_equal(apple_dext_read_pending_irqs(device, pending), KERN_SUCCESS);
+    assert_int_equal(pending[0], 1); /* the example's I/O queues have theirs off */
+    apple_dext_disconnect(device);
+}
+
 static _Atomic bool is_over;
 
 static void *reset_thread(void *context)
@@ -135,6 +152,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_and_verifies),
+        cmocka_unit_test(interrupts_arrive),
         cmocka_unit_test(lives_through_resets),
     };
     return cmocka_run_group_tests(tests, host_start, host_end);
