@@ -61,7 +61,7 @@ static uint16_t cq_create(struct nvme *dev, const struct nvme_command *command)
     if (status != NVME_SUCCESS)
         return status;
     if (NVME_CC_IOCQES(dev->cc) != NVME_CQE_SHIFT)
-        return NVME_INVALID_FIELD;
+        return NVME_INVALID_QUEUE_SIZE; /* the host did not say how large entries are */
     bool has_interrupt = (command->dw11 & CQ_INTERRUPTS) != 0;
     if (has_interrupt && vector > dev->queues)
         return NVME_INVALID_VECTOR;
@@ -84,7 +84,7 @@ static uint16_t sq_create(struct nvme *dev, const struct nvme_command *command)
     if (status != NVME_SUCCESS)
         return status;
     if (NVME_CC_IOSQES(dev->cc) != NVME_SQE_SHIFT)
-        return NVME_INVALID_FIELD;
+        return NVME_INVALID_QUEUE_SIZE;
     nvme_sq_open(dev, id, command->prp1, (command->dw10 >> 16) + 1, cqid);
     return NVME_SUCCESS;
 }

@@ -153,6 +153,11 @@ static void creates_queues(void **state)
     assert_int_equal(create_sq(7 << 16 | 1, 1 << 16 | 1, DATA), 0);
     assert_int_equal(create_sq(7 << 16 | 1, 1 << 16 | 1, DATA), 0x101);
 
+    driver_register_set(&driver, 0x14, 0x00400001); /* IOSQES not set, then IOCQES */
+    assert_int_equal(create_sq(7 << 16 | 2, 1 << 16 | 1, DATA), 0x102);
+    driver_register_set(&driver, 0x14, 0x00060001);
+    assert_int_equal(create_cq(7 << 16 | 3, 3, DATA), 0x102);
+    driver_register_set(&driver, 0x14, 0x00460001);
     assert_int_equal(admin((struct command){.opcode = 4, .dw10 = 0}), 0x101);
     assert_int_equal(admin((struct command){.opcode = 4, .dw10 = 1}), 0x10c); /* still used */
     assert_int_equal(admin((struct command){.opcode = 0, .dw10 = 0}), 0x101);
