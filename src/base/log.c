@@ -34,6 +34,10 @@ static int log_level_from_environment(void)
             return i;
         }
     }
+    if (wanted && wanted[0]) {
+        /* Whoever set it looks at stderr for what it brings. */
+        fprintf(stderr, "dextlink: DEXTLINK_LOG=%s: takes error, warning, info or debug\n", wanted);
+    }
     return -1;
 }
 

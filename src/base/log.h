@@ -23,7 +23,8 @@ typedef void (*log_sink_fn)(void *opaque, enum log_level level, const char *hop,
 /**
  * Install the process's sink and the most detailed level it wants; NULL removes it and returns to
  * the default: nothing, or stderr up to the level named by DEXTLINK_LOG (error, warning, info,
- * debug). Any thread; a line being written while the sink changes may reach either sink.
+ * debug; another value is reported there once). Any thread; a line being written while the sink
+ * changes may reach either sink.
  */
 void log_set_sink(log_sink_fn sink, void *opaque, enum log_level level);
 

@@ -29,6 +29,9 @@ static void trace_open(void)
     }
     trace_fd = strcmp(path, "-") == 0 ? STDERR_FILENO
                                       : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (trace_fd < 0) {
+        fprintf(stderr, "dextlink: DEXTLINK_TRACE=%s: %s\n", path, strerror(errno));
+    }
     atomic_store(&trace_next_id, (uint64_t)getpid() << 32);
 }
 

@@ -1,6 +1,6 @@
 /*
  * Hop trace: one line a hop, all hops of one call under one call id. Off unless DEXTLINK_TRACE
- * names a file ("-" is stderr).
+ * names a file ("-" is stderr); one that cannot be opened is reported on stderr, once.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -11,13 +11,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/checked.h"
 #include "base/log.h"
 #include "base/shared_memory.h"
 #include "base/status.h"
+#include "base/trace.h"
 
 static void ranges_do_not_overflow(void **state)
 {
@@ -103,11 +106,45 @@ static void log_filters_by_level(void **state)
     assert_int_equal(seen.count, 1);
 }
 
+/* Runs first: what the environment says is read once a process. */
+static void odd_environment_is_reported(void **state)
+{
+    (void)state;
+    int ends[2];
+    char said[512] = {0};
+    size_t length = 0;
+    ssize_t got;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        setenv("DEXTLINK_LOG", "loud", 1);
+        setenv("DEXTLINK_TRACE", "/nowhere/trace", 1);
+        dup2(ends[1], STDERR_FILENO);
+        log_error("base", "not seen");
+        log_error("base", "not seen either");
+        _exit(trace_is_on() ? 1 : 0);
+    }
+    close(ends[1]);
+    while ((got = read(ends[0], said + length, sizeof(said) - 1 - length)) > 0) {
+        length += (size_t)got;
+    }
+    close(ends[0]);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_string_equal(said,
+                        "dextlink: DEXTLINK_LOG=loud: takes error, warning, info or debug\n"
+                        "dextlink: DEXTLINK_TRACE=/nowhere/trace: No such file or directory\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ranges_do_not_overflow),      cmocka_unit_test(widths_are_powers_of_two),
-        cmocka_unit_test(status_translates_both_ways), cmocka_unit_test(shared_memory_is_sealed),
+        cmocka_unit_test(odd_environment_is_reported),
+        cmocka_unit_test(ranges_do_not_overflow),
+        cmocka_unit_test(widths_are_powers_of_two),
+        cmocka_unit_test(status_translates_both_ways),
+        cmocka_unit_test(shared_memory_is_sealed),
         cmocka_unit_test(log_filters_by_level),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
