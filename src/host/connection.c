@@ -55,9 +55,8 @@ static bool connection_join_service(struct connection *connection)
     return is_joined;
 }
 
-static void connection_leave_service(struct connection *connection)
+static void connection_leave_service(struct connection *connection, struct service *service)
 {
-    struct service *service = connection->service;
     pthread_mutex_lock(&service->lock);
     TAILQ_REMOVE(&service->connections, connection, service_link);
     pthread_mutex_unlock(&service->lock);
@@ -106,7 +105,7 @@ IOReturn connection_open(struct session *session, struct service *service, uint3
     return kIOReturnSuccess;
 
 leave:
-    connection_leave_service(connection);
+    connection_leave_service(connection, service);
 stop:
     connection_stop(connection);
 put:
@@ -135,9 +134,7 @@ void connection_close(struct connection *connection)
     }
     pthread_mutex_unlock(&session->lock);
     if (service) {
-        pthread_mutex_lock(&service->lock);
-        TAILQ_REMOVE(&service->connections, connection, service_link);
-        pthread_mutex_unlock(&service->lock);
+        connection_leave_service(connection, service);
         service_put(service);
     }
 }
