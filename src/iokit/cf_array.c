@@ -17,20 +17,8 @@ struct __CFArray {
     CFIndex room;
 };
 
-static const void *retain_value(CFAllocatorRef allocator, const void *value)
-{
-    (void)allocator;
-    return CFRetain(value);
-}
-
-static void release_value(CFAllocatorRef allocator, const void *value)
-{
-    (void)allocator;
-    CFRelease(value);
-}
-
 const CFArrayCallBacks kCFTypeArrayCallBacks = {
-    .retain = retain_value, .release = release_value, .equal = CFEqual};
+    .retain = cf_retain_value, .release = cf_release_value, .equal = CFEqual};
 
 static bool is_equal_value(CFArrayRef array, const void *a, const void *b)
 {

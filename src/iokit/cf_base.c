@@ -137,3 +137,15 @@ CFHashCode CFHash(CFTypeRef cf)
     const struct cf_class *class = ((const struct cf_object *)cf)->class;
     return class->hash != NULL ? class->hash(cf) : cf_hash_bytes(&cf, sizeof(cf));
 }
+
+const void *cf_retain_value(CFAllocatorRef allocator, const void *value)
+{
+    (void)allocator;
+    return CFRetain(value);
+}
+
+void cf_release_value(CFAllocatorRef allocator, const void *value)
+{
+    (void)allocator;
+    CFRelease(value);
+}

@@ -24,29 +24,17 @@ struct __CFDictionary {
     size_t count;
 };
 
-static const void *retain_value(CFAllocatorRef allocator, const void *value)
-{
-    (void)allocator;
-    return CFRetain(value);
-}
-
-static void release_value(CFAllocatorRef allocator, const void *value)
-{
-    (void)allocator;
-    CFRelease(value);
-}
-
 static const void *copy_string(CFAllocatorRef allocator, const void *value)
 {
     return CFStringCreateCopy(allocator, value);
 }
 
 const CFDictionaryKeyCallBacks kCFTypeDictionaryKeyCallBacks = {
-    .retain = retain_value, .release = release_value, .equal = CFEqual, .hash = CFHash};
+    .retain = cf_retain_value, .release = cf_release_value, .equal = CFEqual, .hash = CFHash};
 const CFDictionaryKeyCallBacks kCFCopyStringDictionaryKeyCallBacks = {
-    .retain = copy_string, .release = release_value, .equal = CFEqual, .hash = CFHash};
+    .retain = copy_string, .release = cf_release_value, .equal = CFEqual, .hash = CFHash};
 const CFDictionaryValueCallBacks kCFTypeDictionaryValueCallBacks = {
-    .retain = retain_value, .release = release_value, .equal = CFEqual};
+    .retain = cf_retain_value, .release = cf_release_value, .equal = CFEqual};
 
 static CFHashCode hash_of_key(CFDictionaryRef dictionary, const void *key)
 {

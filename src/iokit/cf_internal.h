@@ -47,6 +47,10 @@ void *cf_object_create(CFAllocatorRef allocator, const struct cf_class *class, s
 /* End the process, naming function, unless cf is an object of that class (any class if NULL). */
 void cf_check(CFTypeRef cf, const struct cf_class *class, const char *function);
 
+/* CFRetain and CFRelease in the form that the callbacks of containers have. */
+const void *cf_retain_value(CFAllocatorRef allocator, const void *value);
+void cf_release_value(CFAllocatorRef allocator, const void *value);
+
 /* FNV-1a over bytes. */
 CFHashCode cf_hash_bytes(const void *bytes, size_t count);
 
