@@ -8,6 +8,7 @@
 
 #include <IOKit/IOReturn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <mach/mach.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -25,6 +27,9 @@
 #include "iokit/object.h"
 #include "iokit/page_size.h"
 #include "wire/socket_path.h"
+
+/* A host greets within milliseconds; one on a machine out of breath within this. */
+#define GREETING_SECONDS 5
 
 struct io_session {
     _Atomic unsigned references;
@@ -147,15 +152,50 @@ static int session_connect_socket(void)
     return steal_fd(&fd);
 }
 
-static int session_greet(struct io_session *session, uint32_t *page_size)
+/* A descriptor that is readable once the host has had its time to greet; -1 with errno. */
+static int session_start_clock(void)
+{
+    const struct itimerspec patience = {.it_value.tv_sec = GREETING_SECONDS};
+    cleanup_close int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd < 0 || timerfd_settime(fd, 0, &patience, NULL) < 0) {
+        return -1;
+    }
+    return steal_fd(&fd);
+}
+
+/* HELLO and its reply. A program that takes connections and never answers is no host; once greeted,
+ * calls take as long as they take. */
+static int session_exchange_hello(int fd, struct wire_message *reply)
 {
     struct wire_message request;
-    struct wire_message reply;
+    cleanup_close int clock_fd = session_start_clock();
+    int flags = fcntl(fd, F_GETFL);
+    if (clock_fd < 0 || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+        return -errno;
+    }
     wire_message_init(&request);
-    wire_message_init(&reply);
     wire_message_reset(&request, WIRE_HELLO);
     wire_put_u32(&request, WIRE_VERSION);
-    int error = session->control->ops->call(session->control, &request, &reply);
+    int error = request.is_bad ? -ENOMEM : wire_send(fd, &request);
+    wire_message_destroy(&request);
+    if (!error) {
+        error = wire_receive_guarded(fd, clock_fd, reply);
+    }
+    if (error == -ECANCELED) {
+        log_error("iokit", "the host takes connections but does not answer within %d s",
+                  GREETING_SECONDS);
+    }
+    if (!error && (reply->header.type != WIRE_HELLO || reply->header.sequence != 0)) {
+        error = -EBADMSG;
+    }
+    return error ? error : fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
+}
+
+static int session_greet(struct io_session *session, int fd, uint32_t *page_size)
+{
+    struct wire_message reply;
+    wire_message_init(&reply);
+    int error = session_exchange_hello(fd, &reply);
     if (!error && reply.header.status) {
         log_error("iokit", "the host refuses this client: %s",
                   reply.header.status == kIOReturnUnsupported ? "it speaks another version"
@@ -168,9 +208,23 @@ static int session_greet(struct io_session *session, uint32_t *page_size)
         session->event_fd = wire_take_fd(&reply, 0);
         error = wire_is_consumed(&reply) && session->event_fd >= 0 ? 0 : -EBADMSG;
     }
-    wire_message_destroy(&request);
     wire_message_destroy(&reply);
-    return error ? error : session_start_events(session);
+    return error;
+}
+
+/* 0 and session->control, with its events coming in. */
+static int session_connect(struct io_session *session, uint32_t *page_size)
+{
+    cleanup_close int fd = session_connect_socket();
+    if (fd < 0) {
+        return -ENOTCONN;
+    }
+    int error = session_greet(session, fd, page_size);
+    if (error) {
+        return error;
+    }
+    session->control = wire_link_from_socket(steal_fd(&fd));
+    return session->control ? session_start_events(session) : -ENOMEM;
 }
 
 static struct io_session *session_create(void)
@@ -185,13 +239,9 @@ static struct io_session *session_create(void)
     if (!session_in_fork) {
         session->control = wire_local_connect(session_event, session_gone, session, &page_size);
     }
-    if (!session->control) {
-        int fd = session_connect_socket();
-        session->control = fd < 0 ? NULL : wire_link_from_socket(fd);
-        if (!session->control || session_greet(session, &page_size)) {
-            io_session_put(session);
-            return NULL;
-        }
+    if (!session->control && session_connect(session, &page_size)) {
+        io_session_put(session);
+        return NULL;
     }
     if (page_size != vm_page_size && iokit_page_size_set(page_size)) {
         log_warning("iokit", "the host names an odd page size, %u", page_size);

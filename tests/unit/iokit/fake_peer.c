@@ -86,6 +86,11 @@ static bool peer_answer(struct fake_peer *peer, int fd, const struct wire_messag
     case FAKE_DIE_IN_FRAME:
         assert_int_equal(write(fd, &reply->header, 16), 16);
         return false;
+    case FAKE_STALL:
+        assert_int_equal(write(fd, &reply->header, 16), 16);
+        return true;
+    case FAKE_SILENT:
+        return true;
     case FAKE_RUBBISH:
         assert_int_equal(write(fd, rubbish, sizeof(rubbish)), sizeof(rubbish));
         return true;

@@ -23,6 +23,8 @@ enum fake_manner {
     FAKE_OTHER_REPLY,  /* a reply to something else */
     FAKE_REFUSE,       /* status kIOReturnUnsupported */
     FAKE_NO_FD,        /* the reply lacks its descriptor */
+    FAKE_SILENT,       /* never answer; the socket stays open */
+    FAKE_STALL,        /* half a header, and then nothing */
 };
 
 struct fake_peer {

@@ -87,6 +87,20 @@ static void a_host_that_greets_badly_is_none(void **state)
     IOObjectRelease(service);
 }
 
+static void a_host_that_never_greets_is_given_up(void **state)
+{
+    static const enum fake_manner manners[] = {FAKE_SILENT, FAKE_STALL};
+    (void)state;
+    for (size_t i = 0; i < sizeof(manners) / sizeof(manners[0]); i++) {
+        peer.manner[WIRE_HELLO] = manners[i];
+        assert_int_equal(first_service(), IO_OBJECT_NULL);
+    }
+    peer.manner[WIRE_HELLO] = FAKE_PLAIN;
+    io_service_t service = first_service();
+    assert_int_not_equal(service, IO_OBJECT_NULL);
+    IOObjectRelease(service);
+}
+
 /* The control channel fails, the event channel stays: the session is over all the same. */
 static void a_failed_request_ends_the_session(void **state)
 {
@@ -197,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SESSION_TEST(a_host_that_greets_badly_is_none),
+        SESSION_TEST(a_host_that_never_greets_is_given_up),
         SESSION_TEST(a_failed_request_ends_the_session),
         SESSION_TEST(a_call_channel_may_die_alone),
         SESSION_TEST(an_open_without_a_channel_fails),
