@@ -10,11 +10,12 @@ TSAN_SUITES := unit,contract-short
 # Sanitizers and shared machines are slow: a test hangs when it takes this many times its limit.
 PATIENCE := --timeout-multiplier 4
 
-.PHONY: help build demo test bench lint format clean setup setup-tests
+.PHONY: help build demo test bench lint format clean setup setup-tests setup-guest
 
 help:
 	@echo 'make demo   install what is missing, build, drive a simulated device end to end'
 	@echo 'make test   every test, under AddressSanitizer, UBSan and ThreadSanitizer'
+	@echo 'make setup-guest  fetch QEMU and a Linux for the guest tests, which are skipped without'
 	@echo 'make build  optimised build in $(BUILD)/'
 	@echo 'make bench  figures: call round trip, DMA registration'
 	@echo 'make lint   style, layers, budgets, static analysis'
@@ -26,6 +27,9 @@ setup:
 
 setup-tests:
 	@scripts/setup --tests
+
+setup-guest:
+	@scripts/setup-guest
 
 # Meson reconfigures by itself when a meson.build changes; these rules only make the directories.
 $(BUILD)/build.ninja: | setup

@@ -1,0 +1,345 @@
+"""What the guest tests share: an initramfs, a QEMU with a Linux in it that takes orders, QMP.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+
+usage of each test: TEST.py FOLDER_OF_GUEST_PROGRAMS DEXT_VFIO_USER DEXTD DEXTCTL
+"""
+import base64
+import json
+import os
+import re
+import select
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE.parent / "tools"))
+# pylint: disable=wrong-import-position
+PROGRAMS, SERVER, DEXTD, DEXTCTL = (Path(argument) for argument in sys.argv[1:5])
+sys.argv[1:] = [str(DEXTCTL), str(DEXTD)]
+import toolstest
+
+# Everything emulated on a machine that others use too: a boot takes 5 s, or many times that.
+BOOT_SECONDS = 120
+SECONDS = 60
+LOG_LINES = 60
+
+
+def wait_until(condition, seconds=SECONDS, pause=0.02):
+    """Whether the condition came true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(pause)
+    return True
+
+
+def tail(path, lines=LOG_LINES):
+    """The end of a log, for a message."""
+    try:
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return f"({path}: nothing)"
+    return "\n".join([f"--- {Path(path).name}"] + text.splitlines()[-lines:])
+
+
+def pieces():
+    """The folder that scripts/setup-guest filled, or the reason why there is none."""
+    done = subprocess.run([ROOT / "scripts" / "setup-guest", "--where"], capture_output=True,
+                          text=True, check=False, stdin=subprocess.DEVNULL, timeout=SECONDS)
+    if done.returncode != 0:
+        return None, done.stderr.strip().splitlines()[-1]
+    return Path(done.stdout.strip()), None
+
+
+def cpio(entries):
+    """A newc archive; entries are (name, mode, bytes)."""
+    archive = bytearray()
+    for number, (name, mode, data) in enumerate([*entries, ("TRAILER!!!", 0, b"")], 1):
+        path = name.encode() + b"\0"
+        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(path), 0)
+        archive += b"070701" + b"".join(b"%08X" % field for field in fields) + path
+        archive += bytes(-len(archive) % 4) + data
+        archive += bytes(-len(archive) % 4)
+    return bytes(archive)
+
+
+def initramfs(folder, path):
+    """Write the guest's file system: what was fetched, our programs and the init."""
+    files = {"init": HERE / "init"}
+    for program in sorted(PROGRAMS.iterdir()):
+        if program.name.startswith("guest") and program.is_file() and os.access(program, os.X_OK):
+            files[f"bin/{program.name}"] = program
+    for module in sorted((folder / "modules").iterdir()):
+        files[f"modules/{module.name}"] = module
+    for file in sorted((folder / "guest").rglob("*")):
+        if file.is_file():
+            files[str(file.relative_to(folder / "guest"))] = file
+    parents = sorted({str(parent) for name in files for parent in Path(name).parents} - {"."})
+    entries = [(parent, stat.S_IFDIR | 0o755, b"") for parent in parents]
+    entries += [(name, stat.S_IFREG | 0o755, file.read_bytes()) for name, file in files.items()]
+    path.write_bytes(cpio(entries))
+
+
+@dataclass
+class Answer:
+    """How a script in the guest ended."""
+    status: int
+    out: str
+
+
+class GuestLost(AssertionError):
+    """The guest or its QEMU no longer answers."""
+
+
+class Lines:
+    """A Unix socket that is read by lines with a time limit."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(path))
+        self.pending = b""
+
+    def line(self, deadline):
+        while b"\n" not in self.pending:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.socket], [], [], left)[0]:
+                raise TimeoutError(f"no line in time, but {self.pending!r}")
+            data = self.socket.recv(65536)
+            if not data:
+                raise EOFError("the other end is gone")
+            self.pending += data
+        line, _, self.pending = self.pending.partition(b"\n")
+        return line.decode("utf-8", errors="replace").rstrip("\r")
+
+    def send(self, text):
+        self.socket.sendall(text.encode())
+
+    def close(self):
+        self.socket.close()
+
+
+class Machine:
+    """A QEMU with a guest. Ends with the block, whatever happened in it."""
+
+    count = 0
+
+    def __init__(self, pool, *arguments, cpus=2, memory="256M", append="", machine="q35",
+                 reboots=False):
+        Machine.count += 1
+        self.pool = pool
+        self.folder = Path(pool.folder) / f"machine{Machine.count}"
+        self.folder.mkdir()
+        self.serial, self.errors = self.folder / "serial.log", self.folder / "qemu.log"
+        self.command = [
+            pool.pieces / "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
+            "-machine", f"{machine},accel=tcg,memory-backend=ram", "-cpu", "qemu64",
+            "-smp", str(cpus), "-m", memory,
+            "-object", f"memory-backend-memfd,id=ram,size={memory},share=on",
+            "-kernel", pool.pieces / "vmlinuz", "-initrd", pool.initramfs,
+            "-append", "console=ttyS0 panic=-1 loglevel=6 nokaslr mitigations=off tsc=reliable "
+                       f"random.trust_bootloader=on {append}",
+            "-serial", f"file:{self.serial}",
+            "-chardev", f"socket,id=agent,path={self.folder}/agent,server=on,wait=off",
+            "-serial", "chardev:agent",
+            "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off", "-S", *arguments]
+        if not reboots:
+            self.command += ["-no-reboot"]
+        self.process = self.agent = self.monitor = None
+        self.number = 0
+        self.events = []
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException as error:
+            self.close()
+            raise GuestLost(f"{error}\n{self.logs()}") from error
+
+    def start(self, booted=True):
+        """Start QEMU and, unless told otherwise, wait until the guest takes orders."""
+        with open(self.errors, "ab") as log:
+            self.process = subprocess.Popen(  # pylint: disable=consider-using-with
+                [str(argument) for argument in self.command], stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log)
+        for name in ("agent", "qmp"):
+            if not wait_until(lambda name=name: (self.folder / name).exists() or
+                              self.process.poll() is not None):
+                raise GuestLost(f"QEMU makes no {name} socket")
+            if self.process.poll() is not None:
+                raise GuestLost(f"QEMU ended with {self.process.returncode}")
+        self.agent, self.monitor = Lines(self.folder / "agent"), Lines(self.folder / "qmp")
+        self.monitor.line(time.monotonic() + SECONDS)
+        self.qmp("qmp_capabilities")
+        self.qmp("cont")
+        if booted:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self, seconds=BOOT_SECONDS):
+        """The guest has booted, for the first time or again."""
+        self._until("@ready", time.monotonic() + seconds)
+
+    def _until(self, wanted, deadline):
+        """Lines up to one that starts as wanted; that one is the last."""
+        lines = []
+        try:
+            while not lines or not lines[-1].startswith(wanted):
+                lines.append(self.agent.line(deadline))
+        except (TimeoutError, EOFError, OSError) as error:
+            raise GuestLost(f"no {wanted} from the guest: {error}\n{self.logs()}") from error
+        return lines
+
+    def send(self, script):
+        """Have the guest start a script, and wait for nothing; its number."""
+        self.number += 1
+        self.agent.send(f"{self.number} {base64.b64encode(script.encode()).decode()}\n")
+        return self.number
+
+    def run(self, script, seconds=SECONDS):
+        """Run a shell script in the guest."""
+        number = self.send(script)
+        deadline = time.monotonic() + seconds
+        self._until(f"@begin {number}", deadline)
+        lines = self._until(f"@end {number} ", deadline)
+        return Answer(int(lines[-1].split()[2]), "\n".join(lines[:-1]).rstrip("\n"))
+
+    def check(self, script, seconds=SECONDS):
+        """Run a script that has to end well; its output."""
+        answer = self.run("set -e\n" + script, seconds)
+        if answer.status != 0:
+            raise AssertionError(f"status {answer.status} of: {script}\n{answer.out}\n{self.logs()}")
+        return answer.out
+
+    def qmp(self, command, seconds=SECONDS, **arguments):
+        """Carry out a monitor command; its result. An error is an AssertionError."""
+        self.monitor.send(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = json.loads(self.monitor.line(deadline))
+            if "event" in answer:
+                self.events.append(answer)
+            elif "error" in answer:
+                raise AssertionError(f"{command}: {answer['error']}")
+            else:
+                return answer["return"]
+
+    def wait_event(self, name, seconds=SECONDS):
+        """Take the first event of this name, one that came before or one to come."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for event in self.events:
+                if event["event"] == name:
+                    self.events.remove(event)
+                    return event
+            answer = json.loads(self.monitor.line(deadline))
+            if "event" in answer:
+                self.events.append(answer)
+
+    def wait_exit(self, seconds=SECONDS):
+        """Wait for QEMU's own end; its status."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise GuestLost(f"QEMU does not end\n{self.logs()}") from error
+
+    def poweroff(self):
+        """Shut the guest down as a person would, and check that QEMU ends well."""
+        self.send("cd /; sync; umount -a -r 2>/dev/null; poweroff -f")
+        status = self.wait_exit()
+        if status != 0:
+            raise AssertionError(f"QEMU ended with {status}\n{self.logs()}")
+
+    def kill(self):
+        """As a crash of QEMU or of its machine."""
+        self.process.kill()
+        self.process.wait(SECONDS)
+
+    def close(self):
+        for lines in (self.agent, self.monitor):
+            if lines:
+                lines.close()
+        self.agent = self.monitor = None
+        if self.process and self.process.poll() is None:
+            self.kill()
+
+    def said(self):
+        """What QEMU wrote on its standard error."""
+        return self.errors.read_text(encoding="utf-8", errors="replace")
+
+    def logs(self):
+        return tail(self.serial) + "\n" + tail(self.errors)
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def qemu_nvme(path, name="own", **options):
+    """QEMU's arguments for its own NVMe device on a file."""
+    more = "".join(f",{key}={value}" for key, value in options.items())
+    return ["-drive", f"if=none,id={name},file={path},format=raw,cache=none,aio=threads",
+            "-device", f"nvme,drive={name},serial={name}{more}"]
+
+
+class Pool:
+    """What a test program makes once: a folder and an initramfs."""
+
+    def __init__(self):
+        self.pieces, self.reason = pieces()
+        self.scratch = self.folder = self.initramfs = None
+
+    def open(self):
+        self.scratch = tempfile.TemporaryDirectory(prefix="guest-test-")
+        self.folder = Path(self.scratch.name)
+        self.initramfs = self.folder / "initramfs"
+        initramfs(self.pieces, self.initramfs)
+
+    def close(self):
+        self.scratch.cleanup()
+
+    def disk(self, name, size):
+        """A new file of zeros for a disk."""
+        path = self.folder / name
+        with open(path, "wb") as file:
+            file.truncate(size)
+        return path
+
+    def tool(self, name, *arguments, good=(0,)):
+        """Run one of the fetched programs on the host; its output."""
+        done = subprocess.run([self.pieces / name, *map(str, arguments)], text=True, check=False,
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=SECONDS)
+        if done.returncode not in good:
+            raise AssertionError(f"{name} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+
+POOL = Pool()
+
+
+class GuestTest(unittest.TestCase):
+    """Tests in one guest, that setUpClass of each class starts."""
+
+    pool = POOL
+
+
+def main():
+    """Run the calling script's tests as TAP; skip them when there is no guest to be had."""
+    if POOL.reason:
+        print(f"1..0 # SKIP {POOL.reason}")
+        sys.exit(0)
+    POOL.open()
+    try:
+        toolstest.main()
+    finally:
+        POOL.close()
