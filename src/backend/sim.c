@@ -23,28 +23,28 @@ static void sim_close(struct pci_provider *provider)
 {
     const uint32_t cleared = PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER;
     struct sim *sim = sim_of(provider);
-    pthread_mutex_lock(&sim->lock);
+    sim_lock(sim);
     sim_interrupts_release_locked(sim);
     sim->saved.command &= ~cleared;
     if (!sim_is_removed(sim)) {
         uint32_t command = sim_config_get_locked(sim, PCI_COMMAND, 2);
         sim_config_write_locked(sim, PCI_COMMAND, 2, command & ~cleared);
     }
-    pthread_mutex_unlock(&sim->lock);
+    sim_unlock(sim);
 }
 
 static int sim_link_state(struct pci_provider *provider, struct pci_link_state *state)
 {
     struct sim *sim = sim_of(provider);
     *state = (struct pci_link_state){0};
-    pthread_mutex_lock(&sim->lock);
+    sim_lock(sim);
     unsigned express = sim_capability_locked(sim, PCI_CAPABILITY_EXPRESS);
     if (express) {
         uint32_t status = sim_config_get_locked(sim, express + PCI_EXPRESS_LINK_STATUS, 2);
         state->speed = status & PCI_EXPRESS_LINK_SPEED_MASK;
         state->width = (status >> PCI_EXPRESS_LINK_WIDTH_SHIFT) & PCI_EXPRESS_LINK_WIDTH_MASK;
     }
-    pthread_mutex_unlock(&sim->lock);
+    sim_unlock(sim);
     return 0;
 }
 
@@ -59,18 +59,18 @@ static void sim_remove(struct pci_provider *provider)
 static void sim_destroy(struct pci_provider *provider)
 {
     struct sim *sim = sim_of(provider);
+    sim_poll_stop(sim);
     sim_timers_stop(sim);
     sim_storage_stop(sim);
     if (sim->model) {
         sim->model->ops->destroy(sim->model);
     }
     for (unsigned bar = 0; bar < PCI_BAR_COUNT; bar++) {
-        for (unsigned i = 0; i < MODEL_MAX_RANGES; i++) {
-            shared_memory_destroy(&sim->bars[bar].direct[i]);
-        }
+        shared_memory_destroy(&sim->bars[bar].direct);
     }
     dart_destroy(provider->dart);
     pthread_mutex_destroy(&sim->lock);
+    pthread_mutex_destroy(&sim->turn);
     free(sim);
 }
 
@@ -105,15 +105,21 @@ static int attach_direct_memory(struct sim *sim)
 {
     for (unsigned bar = 0; bar < PCI_BAR_COUNT; bar++) {
         const struct model_bar *shape = &sim->model->shape.bars[bar];
+        struct shared_memory *memory = &sim->bars[bar].direct;
+        if (shape->direct_count == 0) {
+            continue;
+        }
+        /* The trapped parts between are holes that nobody touches. */
+        char name[32];
+        snprintf(name, sizeof(name), "dextlink-bar%u", bar);
+        const struct model_range *last = &shape->direct[shape->direct_count - 1];
+        int result = shared_memory_create(name, last->offset + last->bytes, memory);
+        if (result < 0) {
+            return result;
+        }
         for (unsigned i = 0; i < shape->direct_count; i++) {
-            struct shared_memory *memory = &sim->bars[bar].direct[i];
-            char name[32];
-            snprintf(name, sizeof(name), "dextlink-bar%u-%u", bar, i);
-            int result = shared_memory_create(name, shape->direct[i].bytes, memory);
-            if (result < 0) {
-                return result;
-            }
-            sim->model->ops->attach_memory(sim->model, bar, i, memory->address);
+            sim->model->ops->attach_memory(sim->model, bar, i,
+                                           (uint8_t *)memory->address + shape->direct[i].offset);
         }
     }
     return 0;
@@ -138,18 +144,24 @@ static struct sim *sim_allocate(void)
     if (!sim) {
         return NULL;
     }
+    if (pthread_mutex_init(&sim->turn, NULL) != 0) {
+        goto free_sim;
+    }
     if (pthread_mutex_init(&sim->lock, NULL) != 0) {
-        free(sim);
-        return NULL;
+        goto destroy_turn;
     }
     for (unsigned bar = 0; bar < PCI_BAR_COUNT; bar++) {
-        for (unsigned i = 0; i < MODEL_MAX_RANGES; i++) {
-            sim->bars[bar].direct[i] = SHARED_MEMORY_NONE;
-        }
+        sim->bars[bar].direct = SHARED_MEMORY_NONE;
     }
     sim->provider.ops = &sim_ops;
     sim->host = (struct model_host){.ops = &sim_host_ops, .context = sim};
     return sim;
+
+destroy_turn:
+    pthread_mutex_destroy(&sim->turn);
+free_sim:
+    free(sim);
+    return NULL;
 }
 
 int backend_sim_create(const struct model_ops *model, struct pci_address address,
@@ -177,18 +189,22 @@ int backend_sim_create(const struct model_ops *model, struct pci_address address
     if (result < 0) {
         goto fail;
     }
-    pthread_mutex_lock(&sim->lock);
+    sim_lock(sim);
     fill_identity(sim, address);
     sim_assign_bars(sim);
     /* Enumeration is a restore too: of a device that does not answer yet, once it does. */
     sim->saved = (struct sim_saved){.is_due = true};
     sim_restore_if_ready_locked(sim);
-    pthread_mutex_unlock(&sim->lock);
+    sim_unlock(sim);
     result = sim_storage_start(sim);
     if (result < 0) {
         goto fail;
     }
     result = sim_timers_start(sim);
+    if (result < 0) {
+        goto fail;
+    }
+    result = sim_poll_start(sim);
     if (result < 0) {
         goto fail;
     }

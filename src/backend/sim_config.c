@@ -92,25 +92,25 @@ int sim_config_read(struct pci_provider *provider, unsigned offset, unsigned wid
 {
     struct sim *sim = sim_of(provider);
     *value = (uint32_t)ones_of_width(width);
-    pthread_mutex_lock(&sim->lock);
+    sim_lock(sim);
     if (!sim_is_removed(sim)) {
         sim_restore_if_ready_locked(sim);
         *value = config_space_read(sim->model->config, offset, width);
     }
     trace_hop("backend", "sim config_read 0x%x/%u = 0x%x", offset, width, (unsigned)*value);
-    pthread_mutex_unlock(&sim->lock);
+    sim_unlock(sim);
     return 0;
 }
 
 int sim_config_write(struct pci_provider *provider, unsigned offset, unsigned width, uint32_t value)
 {
     struct sim *sim = sim_of(provider);
-    pthread_mutex_lock(&sim->lock);
+    sim_lock(sim);
     trace_hop("backend", "sim config_write 0x%x/%u 0x%x", offset, width, (unsigned)value);
     if (!sim_is_removed(sim)) {
         sim_restore_if_ready_locked(sim);
         sim_config_write_locked(sim, offset, width, value);
     }
-    pthread_mutex_unlock(&sim->lock);
+    sim_unlock(sim);
     return 0;
 }

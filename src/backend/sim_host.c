@@ -78,6 +78,11 @@ static void host_storage_submit(void *host, const struct model_storage_request *
     sim_storage_submit_locked(host, request);
 }
 
+static void host_poll_wake(void *host)
+{
+    sim_poll_wake_locked(host);
+}
+
 const struct model_host_ops sim_host_ops = {
     .dma_read = host_dma_read,
     .dma_write = host_dma_write,
@@ -87,4 +92,5 @@ const struct model_host_ops sim_host_ops = {
     .timer_cancel = host_timer_cancel,
     .storage_open = host_storage_open,
     .storage_submit = host_storage_submit,
+    .poll_wake = host_poll_wake,
 };

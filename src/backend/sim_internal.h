@@ -19,7 +19,8 @@
 
 struct sim_bar {
     uint64_t address; /* given by the "kernel" at creation; 0 = no room was left */
-    struct shared_memory direct[MODEL_MAX_RANGES];
+    /* Of all direct ranges, at the offsets they have in the BAR; 0 bytes when there are none. */
+    struct shared_memory direct;
 };
 
 struct sim_timer {
@@ -78,13 +79,23 @@ struct sim_storage {
     unsigned capacity, head, count;
 };
 
+struct sim_poll {
+    bool is_started, is_stopping;
+    _Atomic bool is_woken; /* set under the lock, looked at without */
+    pthread_t thread;
+    pthread_cond_t changed; /* CLOCK_MONOTONIC */
+};
+
 struct sim {
     struct pci_provider provider; /* first */
+    pthread_mutex_t turn;         /* held while waiting for lock: a busy thread that gives the lock
+                                   * back and wants it again comes behind who waits */
     pthread_mutex_t lock;
     struct model_host host;
     struct model *model;
     struct sim_bar bars[PCI_BAR_COUNT];
     struct sim_timers timers;
+    struct sim_poll poll;
     struct sim_interrupts interrupts;
     struct sim_saved saved;
     struct sim_storage storage;
@@ -99,6 +110,17 @@ static inline bool sim_is_removed(struct sim *sim)
 {
     return atomic_load(&sim->provider.is_removed);
 }
+
+/* sim_thread.c */
+void sim_lock(struct sim *sim);
+void sim_unlock(struct sim *sim);
+uint64_t sim_now_ns(void);
+/** A condition with the monotonic clock. 0, -errno. */
+int sim_condition_init(pthread_cond_t *condition);
+/** False when the deadline (sim_now_ns time base) passed. */
+bool sim_condition_wait_locked(struct sim *sim, pthread_cond_t *condition, uint64_t deadline_ns);
+/** 0, -errno of pthread_create. run gets sim. */
+int sim_thread_start(struct sim *sim, pthread_t *thread, void *(*run)(void *));
 
 /* sim_config.c */
 uint32_t sim_config_get_locked(struct sim *sim, unsigned offset, unsigned width);
@@ -138,10 +160,16 @@ extern const struct model_host_ops sim_host_ops; /* context: struct sim */
 int sim_timers_start(struct sim *sim);
 /** Stop and join; takes what was never started. Not with the lock held. */
 void sim_timers_stop(struct sim *sim);
-uint64_t sim_now_ns(void);
 void sim_timer_arm_locked(struct sim *sim, unsigned timer, uint64_t deadline_ns);
 void sim_timer_cancel_locked(struct sim *sim, unsigned timer);
 void sim_timers_cancel_all_locked(struct sim *sim);
+
+/* sim_poll.c */
+/** Start the thread when the model polls. 0, -errno of pthread_create. */
+int sim_poll_start(struct sim *sim);
+/** Stop and join; takes what was never started. Not with the lock held. */
+void sim_poll_stop(struct sim *sim);
+void sim_poll_wake_locked(struct sim *sim);
 
 /* sim_storage.c */
 /** As the host operation; while the model is being created. */

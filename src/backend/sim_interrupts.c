@@ -146,7 +146,7 @@ int sim_configure_interrupts(struct pci_provider *provider, enum pci_interrupt_k
                              unsigned *granted)
 {
     struct sim *sim = sim_of(provider);
-    pthread_mutex_lock(&sim->lock);
+    sim_lock(sim);
     int result = -ENODEV;
     if (!sim_is_removed(sim)) {
         sim_restore_if_ready_locked(sim);
@@ -158,7 +158,7 @@ int sim_configure_interrupts(struct pci_provider *provider, enum pci_interrupt_k
         sim->interrupts.context = context;
         sim_interrupts_program_locked(sim);
     }
-    pthread_mutex_unlock(&sim->lock);
+    sim_unlock(sim);
     return result;
 }
 
@@ -184,9 +184,9 @@ void sim_release_interrupts(struct pci_provider *provider)
 {
     struct sim *sim = sim_of(provider);
     /* The handler runs under this lock: once we have it, none runs. */
-    pthread_mutex_lock(&sim->lock);
+    sim_lock(sim);
     sim_interrupts_release_locked(sim);
-    pthread_mutex_unlock(&sim->lock);
+    sim_unlock(sim);
 }
 
 void sim_interrupts_deliver_locked(struct sim *sim, uint32_t data)

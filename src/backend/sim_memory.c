@@ -86,7 +86,7 @@ static bool bar_is_decoded_locked(struct sim *sim, unsigned bar)
            address != 0 && address == sim->bars[bar].address;
 }
 
-/* Where an offset lies in direct memory; NULL when it is trapped. Ranges are whole 16 KiB, so a
+/* Where an offset lies in direct memory; NULL when it is trapped. Ranges are whole pages, so a
  * naturally aligned access never straddles their ends. */
 static void *find_direct(struct sim *sim, unsigned bar, uint64_t offset)
 {
@@ -94,23 +94,24 @@ static void *find_direct(struct sim *sim, unsigned bar, uint64_t offset)
     for (unsigned i = 0; i < shape->direct_count; i++) {
         const struct model_range *range = &shape->direct[i];
         if (offset >= range->offset && offset - range->offset < range->bytes) {
-            return (uint8_t *)sim->bars[bar].direct[i].address + (offset - range->offset);
+            return (uint8_t *)sim->bars[bar].direct.address + offset;
         }
     }
     return NULL;
 }
 
+/* Whoever has the range mapped, and a model that watches it, uses the words at the same time. */
 static uint64_t direct_read(const void *where, unsigned width)
 {
     switch (width) {
     case 1:
-        return *(const volatile uint8_t *)where;
+        return __atomic_load_n((const uint8_t *)where, __ATOMIC_ACQUIRE);
     case 2:
-        return *(const volatile uint16_t *)where;
+        return __atomic_load_n((const uint16_t *)where, __ATOMIC_ACQUIRE);
     case 4:
-        return *(const volatile uint32_t *)where;
+        return __atomic_load_n((const uint32_t *)where, __ATOMIC_ACQUIRE);
     default:
-        return *(const volatile uint64_t *)where;
+        return __atomic_load_n((const uint64_t *)where, __ATOMIC_ACQUIRE);
     }
 }
 
@@ -118,16 +119,16 @@ static void direct_write(void *where, unsigned width, uint64_t value)
 {
     switch (width) {
     case 1:
-        *(volatile uint8_t *)where = (uint8_t)value;
+        __atomic_store_n((uint8_t *)where, (uint8_t)value, __ATOMIC_RELEASE);
         break;
     case 2:
-        *(volatile uint16_t *)where = (uint16_t)value;
+        __atomic_store_n((uint16_t *)where, (uint16_t)value, __ATOMIC_RELEASE);
         break;
     case 4:
-        *(volatile uint32_t *)where = (uint32_t)value;
+        __atomic_store_n((uint32_t *)where, (uint32_t)value, __ATOMIC_RELEASE);
         break;
     default:
-        *(volatile uint64_t *)where = value;
+        __atomic_store_n((uint64_t *)where, value, __ATOMIC_RELEASE);
         break;
     }
 }
@@ -141,6 +142,9 @@ void sim_memory_write_locked(struct sim *sim, unsigned bar, uint64_t offset, uns
     void *direct = find_direct(sim, bar, offset);
     if (direct) {
         direct_write(direct, width, value);
+        if (sim->model->ops->direct_written) {
+            sim->model->ops->direct_written(sim->model, bar, offset, width);
+        }
         return;
     }
     trace_hop("model", "%s mmio_write bar %u + 0x%" PRIx64 "/%u 0x%" PRIx64, sim->model->ops->name,
@@ -179,14 +183,14 @@ int sim_memory_read(struct pci_provider *provider, unsigned bar, uint64_t offset
     if (result < 0) {
         return result;
     }
-    pthread_mutex_lock(&sim->lock);
+    sim_lock(sim);
     if (!sim_is_removed(sim)) {
         sim_restore_if_ready_locked(sim);
         *value = memory_read_locked(sim, bar, offset, width);
     }
     trace_hop("backend", "sim memory_read bar %u + 0x%" PRIx64 "/%u = 0x%" PRIx64, bar, offset,
               width, *value);
-    pthread_mutex_unlock(&sim->lock);
+    sim_unlock(sim);
     return 0;
 }
 
@@ -198,14 +202,14 @@ int sim_memory_write(struct pci_provider *provider, unsigned bar, uint64_t offse
     if (result < 0) {
         return result;
     }
-    pthread_mutex_lock(&sim->lock);
+    sim_lock(sim);
     trace_hop("backend", "sim memory_write bar %u + 0x%" PRIx64 "/%u 0x%" PRIx64, bar, offset,
               width, value);
     if (!sim_is_removed(sim)) {
         sim_restore_if_ready_locked(sim);
         sim_memory_write_locked(sim, bar, offset, width, value);
     }
-    pthread_mutex_unlock(&sim->lock);
+    sim_unlock(sim);
     return 0;
 }
 
@@ -228,7 +232,8 @@ int sim_bar_memory(struct pci_provider *provider, unsigned bar, struct pci_bar_m
     for (unsigned i = 0; i < shape->direct_count; i++) {
         memory->ranges[i] = (struct pci_direct_range){.offset = shape->direct[i].offset,
                                                       .bytes = shape->direct[i].bytes,
-                                                      .fd = sim->bars[bar].direct[i].fd};
+                                                      .fd = sim->bars[bar].direct.fd,
+                                                      .fd_offset = shape->direct[i].offset};
     }
     return 0;
 }

@@ -109,13 +109,13 @@ static int reset_locked(struct sim *sim, enum pci_reset_kind kind)
 int sim_reset(struct pci_provider *provider, enum pci_reset_kind kind)
 {
     struct sim *sim = sim_of(provider);
-    pthread_mutex_lock(&sim->lock);
+    sim_lock(sim);
     int result = -ENODEV;
     if (!sim_is_removed(sim)) {
         sim_restore_if_ready_locked(sim);
         result = reset_locked(sim, kind);
         sim_restore_if_ready_locked(sim);
     }
-    pthread_mutex_unlock(&sim->lock);
+    sim_unlock(sim);
     return result;
 }

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -180,7 +179,7 @@ static void *storage_thread(void *context)
 {
     struct sim *sim = context;
     struct sim_storage *all = &sim->storage;
-    pthread_mutex_lock(&sim->lock);
+    sim_lock(sim);
     for (;;) {
         while (all->count == 0 && !all->is_stopping) {
             pthread_cond_wait(&all->changed, &sim->lock);
@@ -193,9 +192,9 @@ static void *storage_thread(void *context)
         all->count--;
         int result = -ECANCELED; /* nobody waits for the answer */
         if (!all->is_stopping) {
-            pthread_mutex_unlock(&sim->lock);
+            sim_unlock(sim);
             result = operation_run(&all->files[request.storage], &request);
-            pthread_mutex_lock(&sim->lock);
+            sim_lock(sim);
         }
         if (result < 0 && result != -ECANCELED) {
             log_warning("backend",
@@ -205,7 +204,7 @@ static void *storage_thread(void *context)
         }
         sim->model->ops->storage_done(sim->model, request.tag, result);
     }
-    pthread_mutex_unlock(&sim->lock);
+    sim_unlock(sim);
     return NULL;
 }
 
@@ -215,17 +214,6 @@ void sim_storage_submit_locked(struct sim *sim, const struct model_storage_reque
     all->ring[(all->head + all->count) % all->capacity] = *request;
     all->count++;
     pthread_cond_signal(&all->changed);
-}
-
-/* Signals are for the threads of the program, not for ours. */
-static int start_thread(struct sim *sim)
-{
-    sigset_t every, before;
-    sigfillset(&every);
-    pthread_sigmask(SIG_SETMASK, &every, &before);
-    int error = pthread_create(&sim->storage.thread, NULL, storage_thread, sim);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -error;
 }
 
 int sim_storage_start(struct sim *sim)
@@ -243,7 +231,7 @@ int sim_storage_start(struct sim *sim)
     if (result < 0) {
         return result;
     }
-    result = start_thread(sim);
+    result = sim_thread_start(sim, &all->thread, storage_thread);
     if (result < 0) {
         pthread_cond_destroy(&all->changed);
         return result;
@@ -256,10 +244,10 @@ void sim_storage_stop(struct sim *sim)
 {
     struct sim_storage *all = &sim->storage;
     if (all->is_started) {
-        pthread_mutex_lock(&sim->lock);
+        sim_lock(sim);
         all->is_stopping = true;
         pthread_cond_signal(&all->changed);
-        pthread_mutex_unlock(&sim->lock);
+        sim_unlock(sim);
         pthread_join(all->thread, NULL);
         pthread_cond_destroy(&all->changed);
     }

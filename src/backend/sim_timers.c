@@ -8,18 +8,7 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <time.h>
-
-#define NS_PER_S UINT64_C(1000000000)
-
-uint64_t sim_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 /* The armed timer with the earliest deadline; count when none is armed. */
 static unsigned earliest_locked(const struct sim_timers *timers)
@@ -35,20 +24,11 @@ static unsigned earliest_locked(const struct sim_timers *timers)
     return best;
 }
 
-static void wait_until_locked(struct sim *sim, uint64_t deadline_ns)
-{
-    /* Far enough for any model, near enough for any time_t. */
-    uint64_t seconds = deadline_ns / NS_PER_S;
-    struct timespec when = {.tv_sec = (time_t)(seconds < INT32_MAX ? seconds : INT32_MAX),
-                            .tv_nsec = (long)(deadline_ns % NS_PER_S)};
-    pthread_cond_timedwait(&sim->timers.changed, &sim->lock, &when);
-}
-
 static void *timer_thread(void *context)
 {
     struct sim *sim = context;
     struct sim_timers *timers = &sim->timers;
-    pthread_mutex_lock(&sim->lock);
+    sim_lock(sim);
     while (!timers->is_stopping) {
         if (sim_is_removed(sim)) {
             sim_timers_cancel_all_locked(sim);
@@ -57,42 +37,18 @@ static void *timer_thread(void *context)
         if (due == timers->count) {
             pthread_cond_wait(&timers->changed, &sim->lock);
         } else if (timers->timers[due].deadline_ns > sim_now_ns()) {
-            wait_until_locked(sim, timers->timers[due].deadline_ns);
+            sim_condition_wait_locked(sim, &timers->changed, timers->timers[due].deadline_ns);
         } else {
             timers->timers[due].is_armed = false;
             sim->model->ops->timer(sim->model, due);
             /* A timer that is always due must not keep everybody else from the device. */
-            pthread_mutex_unlock(&sim->lock);
+            sim_unlock(sim);
             sched_yield();
-            pthread_mutex_lock(&sim->lock);
+            sim_lock(sim);
         }
     }
-    pthread_mutex_unlock(&sim->lock);
+    sim_unlock(sim);
     return NULL;
-}
-
-static int init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    int error = pthread_condattr_init(&attributes);
-    if (error) {
-        return -error;
-    }
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    error = pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-    return -error;
-}
-
-/* Signals are for the threads of the program, not for ours. */
-static int start_thread(struct sim *sim)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&sim->timers.thread, NULL, timer_thread, sim);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -error;
 }
 
 int sim_timers_start(struct sim *sim)
@@ -106,12 +62,12 @@ int sim_timers_start(struct sim *sim)
     if (!timers->timers) {
         return -ENOMEM;
     }
-    int result = init_condition(&timers->changed);
+    int result = sim_condition_init(&timers->changed);
     if (result < 0) {
         goto free_timers;
     }
     timers->count = count;
-    result = start_thread(sim);
+    result = sim_thread_start(sim, &timers->thread, timer_thread);
     if (result < 0) {
         goto destroy_condition;
     }
@@ -132,10 +88,10 @@ void sim_timers_stop(struct sim *sim)
     if (!timers->is_started) {
         return;
     }
-    pthread_mutex_lock(&sim->lock);
+    sim_lock(sim);
     timers->is_stopping = true;
     pthread_cond_signal(&timers->changed);
-    pthread_mutex_unlock(&sim->lock);
+    sim_unlock(sim);
     pthread_join(timers->thread, NULL);
     pthread_cond_destroy(&timers->changed);
     free(timers->timers);

@@ -23,10 +23,13 @@
 
 #define MAPPING_MAX_RANGES WIRE_MAX_FDS
 
+/* Ranges come in units of the smallest pages there are. */
+#define MAPPING_RANGE_UNIT 4096
+
 /* What the driver says a memory type is made of. */
 struct memory_range {
-    uint64_t offset, bytes, fd_offset;
-    int fd; /* in the reply */
+    uint64_t offset, bytes, fd_offset; /* bytes 0: none of it can be mapped here */
+    int fd;                            /* in the reply */
 };
 struct memory {
     uint64_t bytes;
@@ -47,7 +50,7 @@ static void memory_get_range(struct wire_message *reply, struct memory_range *ra
     range->fd = index < reply->fd_count ? reply->fds[index] : -1;
 }
 
-/* A driver's memory comes in units of the largest pages there are; smaller pages need less. */
+/* A driver's buffer comes in units of the largest pages there are; smaller pages need less. */
 static void memory_clip_range(const struct memory *memory, struct memory_range *range)
 {
     if (range->offset < memory->mapped_bytes &&
@@ -61,8 +64,8 @@ static void memory_clip_range(const struct memory *memory, struct memory_range *
 static bool memory_range_is_valid(const struct memory *memory, const struct memory_range *range)
 {
     struct stat status;
-    return range->fd >= 0 && is_aligned(range->offset, vm_page_size) &&
-           is_aligned(range->fd_offset, vm_page_size) && range->bytes > 0 &&
+    return range->fd >= 0 && is_aligned(range->offset, MAPPING_RANGE_UNIT) &&
+           is_aligned(range->fd_offset, MAPPING_RANGE_UNIT) && range->bytes > 0 &&
            range_is_within(range->offset, range->bytes, align_up(memory->bytes, vm_page_size)) &&
            fstat(range->fd, &status) == 0 &&
            (!S_ISREG(status.st_mode) ||
@@ -83,6 +86,21 @@ static bool memory_range_overlaps(const struct memory *memory, uint32_t index)
     return false;
 }
 
+/* What of a range lies in no whole page of this process, or cannot lie on a page of the file, is
+ * trapped like a register: the driver knows it as memory all the same. */
+static void memory_trim_range(struct memory_range *range)
+{
+    uint64_t start = align_up(range->offset, vm_page_size);
+    uint64_t end = (range->offset + range->bytes) & ~(uint64_t)(vm_page_size - 1);
+    if (start >= end || !is_aligned(range->fd_offset + (start - range->offset), vm_page_size)) {
+        range->bytes = 0;
+        return;
+    }
+    range->fd_offset += start - range->offset;
+    range->offset = start;
+    range->bytes = end - start;
+}
+
 static bool memory_get(struct wire_message *reply, struct memory *memory)
 {
     memory->bytes = wire_get_u64(reply);
@@ -101,6 +119,9 @@ static bool memory_get(struct wire_message *reply, struct memory *memory)
             memory_range_overlaps(memory, i)) {
             return false;
         }
+    }
+    for (uint32_t i = 0; i < memory->range_count; i++) {
+        memory_trim_range(&memory->ranges[i]);
         memory->direct_bytes += memory->ranges[i].bytes;
     }
     return wire_is_consumed(reply);
@@ -213,6 +234,9 @@ static bool mapping_fill(struct io_mapping *mapping, const struct memory *memory
     for (uint32_t i = 0; i < memory->range_count; i++) {
         const struct memory_range *range = &memory->ranges[i];
         void *where = mapping->address + range->offset;
+        if (range->bytes == 0) {
+            continue;
+        }
         if (mmap(where, range->bytes, protection, MAP_SHARED | MAP_FIXED, range->fd,
                  (off_t)range->fd_offset) == MAP_FAILED) {
             return false;

@@ -17,6 +17,10 @@ struct config_space;
 #define MODEL_BAR_COUNT  6
 #define MODEL_MAX_RANGES 4 /* direct ranges a BAR may have */
 
+/* Answers of ops->poll. */
+#define MODEL_POLL_SPIN_NS UINT64_C(2000) /* too short to sleep: the host uses ops->peek */
+#define MODEL_POLL_NEVER   UINT64_MAX     /* not before ops->poll_wake */
+
 enum model_storage_action {
     MODEL_STORAGE_READ,
     MODEL_STORAGE_WRITE,
@@ -67,6 +71,9 @@ struct model_host_ops {
     /* Start an operation; ops->storage_done follows, later, whatever happens to the device. The
      * range lies inside the size that storage_open told. */
     void (*storage_submit)(void *host, const struct model_storage_request *request);
+
+    /* Ask for ops->poll soon. */
+    void (*poll_wake)(void *host);
 };
 
 /* Handed to create; ops and context outlive the model. */
@@ -76,7 +83,7 @@ struct model_host {
 };
 
 /* Part of a BAR that is plain memory: the host gives it as one shared mapping to whoever maps the
- * BAR, and accesses to it never reach mmio_read and mmio_write. Multiples of 16 KiB. */
+ * BAR, and accesses to it never reach mmio_read and mmio_write. Multiples of 4096 bytes. */
 struct model_range {
     uint64_t offset;
     uint64_t bytes;
@@ -111,8 +118,8 @@ struct model_option {
 
 struct model; /* each model embeds it as its first member */
 
-/* One kind of device. The host calls every op of one device under that device's lock: never two at
- * once. Ops must not block. */
+/* One kind of device. The host calls every op of one device but peek under that device's lock:
+ * never two at once. Ops must not block. */
 struct model_ops {
     const char *name;    /* as in --device NAME,… */
     const char *summary; /* one line for people */
@@ -134,6 +141,11 @@ struct model_ops {
      * models without direct ranges. */
     void (*attach_memory)(struct model *model, unsigned bar, unsigned range, void *memory);
 
+    /* A store to direct memory that went through the host, which has carried it out: the BAR is
+     * decoded, width 1, 2, 4 or 8, naturally aligned, offset from the start of the BAR. Stores of
+     * those who have the range mapped are not told. Optional. */
+    void (*direct_written)(struct model *model, unsigned bar, uint64_t offset, unsigned width);
+
     /* A register access that hits a trapped part of BAR bar. The host has checked: the BAR exists,
      * width is 1, 2, 4 or 8, offset + width lies inside it, offset is naturally aligned, memory (or
      * I/O) decode is on. Reads return the value in the low width bytes. A register that does not
@@ -148,6 +160,17 @@ struct model_ops {
      * that ask for a reset (Initiate FLR, D3hot to D0 without No_Soft_Reset) and calls reset after
      * this. Optional. */
     void (*config_written)(struct model *model, unsigned offset, unsigned width);
+
+    /* Watch direct memory and do what it asks for, a bounded batch. Called after create, and then
+     * again and again as told. Returns how long it may take until the next call, in ns: 0 when
+     * there is more to do now; up to MODEL_POLL_SPIN_NS the host does not sleep, and calls as soon
+     * as peek says so; MODEL_POLL_NEVER waits for poll_wake. Not called once the device is removed.
+     * Optional. */
+    uint64_t (*poll)(struct model *model);
+
+    /* Whether poll would find something. Called WITHOUT the device's lock, beside any other op but
+     * create, attach_memory and destroy: a few atomic loads, no effect. Required with poll. */
+    bool (*peek)(const struct model *model);
 
     /* A timer's deadline passed. Optional when shape.timer_count is 0. */
     void (*timer)(struct model *model, unsigned timer);

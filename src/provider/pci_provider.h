@@ -39,7 +39,9 @@ struct pci_bar_info {
     uint8_t type; /* DEXT_BAR_TYPE_* */
 };
 
-/* Part of a BAR that may be mapped directly: bytes at fd_offset of fd. Multiples of 16 KiB. */
+/* Part of a BAR that may be mapped directly: bytes at fd_offset of fd. Multiples of 4096
+ * bytes; a client with larger pages maps the whole pages of it. The ranges of a BAR have one fd,
+ * with fd_offset the offset in the BAR, where the back end can choose. */
 struct pci_direct_range {
     uint64_t offset, bytes;
     int fd; /* borrowed, valid while the provider lives */

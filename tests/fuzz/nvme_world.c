@@ -206,21 +206,20 @@ static uint64_t now_ns(void *host)
 
 static void timer_arm(void *host, unsigned timer, uint64_t deadline_ns)
 {
-    struct world *world = host;
-
-    if (timer >= world->model->shape.timer_count)
-        world_fail("a timer that does not exist");
-    world->is_armed[timer] = true;
-    world->deadline_ns[timer] = deadline_ns;
+    (void)host;
+    (void)timer;
+    (void)deadline_ns;
+    world_fail("a timer that does not exist");
 }
 
 static void timer_cancel(void *host, unsigned timer)
 {
-    struct world *world = host;
+    timer_arm(host, timer, 0);
+}
 
-    if (timer >= world->model->shape.timer_count)
-        world_fail("a timer that does not exist");
-    world->is_armed[timer] = false;
+static void poll_wake(void *host)
+{
+    ((struct world *)host)->is_woken = true;
 }
 
 static int storage_open(void *host, const char *path, bool is_read_only, unsigned *storage,
@@ -281,7 +280,8 @@ static void storage_submit(void *host, const struct model_storage_request *reque
 }
 
 static const struct model_host_ops host_ops = {
-    dma_read, dma_write, message, now_ns, timer_arm, timer_cancel, storage_open, storage_submit,
+    dma_read,     dma_write,    message,        now_ns,    timer_arm,
+    timer_cancel, storage_open, storage_submit, poll_wake,
 };
 
 static void attach_direct(struct world *world)
@@ -289,9 +289,10 @@ static void attach_direct(struct world *world)
     for (unsigned bar = 0; bar < MODEL_BAR_COUNT; bar++) {
         const struct model_bar *shape = &world->model->shape.bars[bar];
         for (unsigned range = 0; range < shape->direct_count; range++) {
-            void *memory = calloc(1, shape->direct[range].bytes);
+            void *memory = aligned_alloc(WORLD_PAGE, shape->direct[range].bytes);
             if (memory == NULL)
                 world_fail("out of memory");
+            memset(memory, 0, shape->direct[range].bytes);
             world->direct[bar][range] = memory;
             world->model->ops->attach_memory(world->model, bar, range, memory);
         }
@@ -305,6 +306,7 @@ void world_start(struct world *world, const struct model_option *options, size_t
 
     memset(world, 0, sizeof(*world));
     world->now_ns = 1000;
+    world->poll_at_ns = MODEL_POLL_NEVER;
     world->memory = calloc(1, WORLD_BYTES);
     if (world->memory == NULL ||
         model_find("nvme")->create(&host, options, count, &world->model, &error) != 0)
@@ -363,6 +365,11 @@ void world_write(struct world *world, uint64_t offset, unsigned width, uint64_t 
 
     if (direct != NULL) {
         memcpy(direct, &value, width);
+        if (world->stores++ % 2 == 0)
+            return;
+        call_begin(world);
+        world->model->ops->direct_written(world->model, 0, offset, width);
+        call_end(world);
         return;
     }
     call_begin(world);
@@ -386,51 +393,42 @@ void world_config_write(struct world *world, unsigned offset, unsigned width, ui
 
 void world_reset(struct world *world, enum model_reset kind)
 {
-    memset(world->is_armed, 0, sizeof(world->is_armed));
+    world->is_woken = false;
     call_begin(world);
     world->model->ops->reset(world->model, kind);
     call_end(world);
 }
 
-static int next_timer(const struct world *world)
-{
-    int next = -1;
-
-    for (int i = 0; i < NVME_TIMER_COUNT; i++) {
-        if (world->is_armed[i] && (next < 0 || world->deadline_ns[i] < world->deadline_ns[next]))
-            next = i;
-    }
-    return next;
-}
-
 bool world_fire(struct world *world)
 {
-    int timer = next_timer(world);
-
-    if (timer < 0)
-        return false;
-    bool is_idle = STAILQ_EMPTY(&device(world)->ready);
+    const struct model_ops *ops = world->model->ops;
+    bool is_wanted_now = world->is_woken;
     unsigned idle_fires = world->idle_fires;
-    world->is_armed[timer] = false;
-    if (world->deadline_ns[timer] > world->now_ns)
-        world->now_ns = world->deadline_ns[timer];
+
+    if (!is_wanted_now && world->poll_at_ns == MODEL_POLL_NEVER)
+        return false;
+    if (!is_wanted_now && world->poll_at_ns > world->now_ns)
+        world->now_ns = world->poll_at_ns;
+    bool is_idle = STAILQ_EMPTY(&device(world)->ready) && !ops->peek(world->model);
+    world->is_woken = false;
     call_begin(world);
-    world->model->ops->timer(world->model, (unsigned)timer);
+    uint64_t wait = ops->poll(world->model);
     call_end(world);
-    if (is_idle && world->calls_dma + world->calls_submit == 0)
+    world->poll_at_ns = wait == MODEL_POLL_NEVER ? wait : world->now_ns + wait;
+    world->is_woken |= wait == 0;
+    if (is_wanted_now && is_idle && world->calls_dma + world->calls_submit == 0)
         world->idle_fires = idle_fires + 1;
     if (world->idle_fires > MOST_IDLE_FIRES)
-        world_fail("a timer runs on with nothing to do");
+        world_fail("wanted at once, with nothing to do");
     return true;
 }
 
 void world_advance(struct world *world, uint64_t ns, unsigned most)
 {
     uint64_t until = world->now_ns + ns;
-    int timer;
 
-    while (most-- > 0 && (timer = next_timer(world)) >= 0 && world->deadline_ns[timer] <= until)
-        world_fire(world);
+    while (most-- > 0 && (world->is_woken || world->poll_at_ns <= until) && world_fire(world)) {
+    }
     if (until > world->now_ns)
         world->now_ns = until;
 }

@@ -1,11 +1,12 @@
 /*
- * The world around the NVMe model under the fuzzer: pages of memory that come and go, timers,
- * storage whose operations end when and how the input says. It aborts when the model
+ * The world around the NVMe model under the fuzzer: pages of memory that come and go, a
+ * thread that watches the doorbells, storage whose operations end when and how the input says. It
+ * aborts when the model
  *  - leaves a failed DMA or storage operation without an error answer or a failed controller,
  *  - touches a buffer that storage is working on,
  *  - submits an operation outside the storage, twice under one tag, or a write to what is
  * read-only,
- *  - does more in one call than it may, or keeps a timer running with nothing to do,
+ *  - does more in one call than it may, or wants to be called at once with nothing to do,
  *  - loses count of its requests (nvme_state.c).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -47,8 +48,9 @@ struct world {
     uint8_t *memory;
     uint8_t access[WORLD_PAGES];
     uint64_t now_ns;
-    bool is_armed[NVME_TIMER_COUNT];
-    uint64_t deadline_ns[NVME_TIMER_COUNT];
+    bool is_woken;       /* the model's poll is due now */
+    uint64_t poll_at_ns; /* or then; MODEL_POLL_NEVER */
+    unsigned stores;     /* to direct memory; every other one goes through the host */
     uint8_t *storages[WORLD_STORAGES];
     bool is_read_only[WORLD_STORAGES];
     struct world_operation operations[WORLD_OPERATIONS];
@@ -61,7 +63,7 @@ struct world {
     size_t last_write_bytes;
     unsigned calls_dma, calls_submit; /* of the present call */
     uint64_t bytes_dma;
-    unsigned idle_fires; /* timer calls in a row that did nothing */
+    unsigned idle_fires; /* calls in a row that were wanted at once and did nothing */
 };
 
 /** Options: count of them, as model_ops.create takes. Never fails. */
@@ -74,9 +76,9 @@ uint64_t world_read(struct world *world, uint64_t offset, unsigned width);
 void world_write(struct world *world, uint64_t offset, unsigned width, uint64_t value);
 void world_config_write(struct world *world, unsigned offset, unsigned width, uint32_t value);
 void world_reset(struct world *world, enum model_reset kind);
-/** Fire the timer that is due first; false when none is armed. */
+/** Watch once, at the time the model wants to; false when it does not. */
 bool world_fire(struct world *world);
-/** Move the clock, firing what falls due, most timers. */
+/** Move the clock, watching as the model wants to, at most so often. */
 void world_advance(struct world *world, uint64_t ns, unsigned most);
 /** End the oldest operation of one of the storages; result 0 carries it out. False: there is none.
  */

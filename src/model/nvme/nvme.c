@@ -49,7 +49,7 @@ void nvme_kick(struct nvme *dev)
 {
     const struct model_host *host = &dev->model.host;
     if (nvme_is_running(dev))
-        host->ops->timer_arm(host->context, NVME_TIMER_WORK, nvme_now(dev));
+        host->ops->poll_wake(host->context);
 }
 
 void nvme_fail(struct nvme *dev)
@@ -88,6 +88,9 @@ static void nvme_config_written(struct model *model, unsigned offset, unsigned w
     struct nvme *dev = nvme_of(model);
 
     config_power_written(&dev->config, &dev->power_state);
+    nvme_doorbells_gate(
+        dev, dev->power_state == 0 &&
+                 (config_space_get(&dev->config, CONFIG_COMMAND, 2) & CONFIG_COMMAND_MEMORY) != 0);
     if (dev->power_state != 0)
         return;
     msix_config_written(&dev->msix, offset, width);
@@ -95,10 +98,37 @@ static void nvme_config_written(struct model *model, unsigned offset, unsigned w
     nvme_kick(dev); /* bus mastering, or power, may be back */
 }
 
-static void nvme_timer(struct model *model, unsigned timer)
+static void nvme_attach_memory(struct model *model, unsigned bar, unsigned range, void *memory)
 {
-    if (timer == NVME_TIMER_WORK)
-        nvme_work(nvme_of(model));
+    (void)bar;
+    (void)range;
+    nvme_of(model)->doorbells = memory;
+}
+
+static void nvme_direct_written(struct model *model, unsigned bar, uint64_t offset, unsigned width)
+{
+    (void)bar;
+    nvme_doorbells_written(nvme_of(model), offset, width);
+}
+
+static bool nvme_peek(const struct model *model)
+{
+    return nvme_doorbells_peek((const struct nvme *)model);
+}
+
+static uint64_t nvme_poll(struct model *model)
+{
+    struct nvme *dev = nvme_of(model);
+
+    if ((dev->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS)) != NVME_CSTS_RDY || dev->power_state != 0)
+        return MODEL_POLL_NEVER;
+    bool was_rung = nvme_doorbells_take(dev);
+    enum nvme_poll_found found = nvme_work(dev);
+    if (found == NVME_POLL_NOTHING)
+        was_rung |= nvme_doorbells_take_strays(dev);
+    if (found == NVME_POLL_NOTHING && was_rung)
+        found = NVME_POLL_SOME;
+    return nvme_poll_next(&dev->poll, nvme_now(dev), found);
 }
 
 static void nvme_reset(struct model *model, enum model_reset kind)
@@ -115,6 +145,7 @@ static void nvme_reset(struct model *model, enum model_reset kind)
     msix_reset(&dev->msix);
     config_space_reset(&dev->config);
     dev->power_state = 0;
+    dev->is_decoding = false;
 }
 
 static void nvme_destroy(struct model *model)
@@ -301,8 +332,10 @@ static int nvme_create(const struct model_host *host, const struct model_option 
     dev->model.host = *host;
     dev->model.config = &dev->config;
     dev->model.shape.bars[0] =
-        (struct model_bar){.bytes = NVME_BAR_BYTES, .type = DEXT_BAR_TYPE_M64};
-    dev->model.shape.timer_count = NVME_TIMER_COUNT;
+        (struct model_bar){.bytes = NVME_BAR_BYTES,
+                           .type = DEXT_BAR_TYPE_M64,
+                           .direct_count = 1,
+                           .direct = {{NVME_REG_DOORBELLS, NVME_DOORBELLS * sizeof(uint32_t)}}};
     dev->model.shape.storage_operations = NVME_REQUESTS;
     dev->model.shape.has_flr = true;
     dev->queues = (unsigned)chosen.queues;
@@ -335,10 +368,13 @@ const struct model_ops nvme_model = {
                "readonly      writes are refused\n",
     .create = nvme_create,
     .destroy = nvme_destroy,
+    .attach_memory = nvme_attach_memory,
     .mmio_read = nvme_mmio_read,
     .mmio_write = nvme_mmio_write,
     .config_written = nvme_config_written,
-    .timer = nvme_timer,
+    .direct_written = nvme_direct_written,
+    .peek = nvme_peek,
+    .poll = nvme_poll,
     .storage_done = nvme_storage_done,
     .reset = nvme_reset,
 };

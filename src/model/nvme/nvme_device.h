@@ -15,6 +15,7 @@
 #include "model/model.h"
 #include "model/msix.h"
 #include "model/nvme/nvme_bad_blocks.h"
+#include "model/nvme/nvme_poll.h"
 #include "model/nvme/nvme_spec.h"
 
 #define NVME_MAX_QUEUES     64   /* I/O queues of each kind */
@@ -36,16 +37,12 @@
 #define NVME_FIRMWARE       "1.0"
 
 #define NVME_BAR_BYTES      0x4000
+#define NVME_DOORBELLS      1024 /* words of the page at NVME_REG_DOORBELLS */
 #define NVME_MSIX_TABLE     0x2000
 #define NVME_MSIX_PBA       0x3000
 
 /* A handler's answer besides status codes: the request is answered later. */
 #define NVME_LATER 0xffff
-
-enum nvme_timer {
-    NVME_TIMER_WORK,
-    NVME_TIMER_COUNT,
-};
 
 struct nvme_command {
     uint8_t opcode, flags;
@@ -177,6 +174,11 @@ struct nvme {
     uint32_t page_bytes;
     bool has_own_flush; /* the shutdown's flush is due or under way */
 
+    uint32_t *doorbells; /* the page, shared with drivers; borrowed. Stride 4: tail, head, … */
+    uint32_t doorbells_seen[NVME_DOORBELLS];
+    bool is_decoding; /* doorbells reach the controller: D0 and memory decode on */
+    struct nvme_poll poll;
+
     struct nvme_sq sq[NVME_MAX_QUEUES + 1];
     struct nvme_cq cq[NVME_MAX_QUEUES + 1];
     unsigned next_sq;    /* where the round robin goes on */
@@ -205,7 +207,7 @@ struct nvme {
 uint64_t nvme_now(const struct nvme *dev);
 /** Whether the controller may move data: ready, not failed, D0, bus master. */
 bool nvme_is_running(const struct nvme *dev);
-/** Have the work timer fire soon. */
+/** Have the poller look soon. */
 void nvme_kick(struct nvme *dev);
 void nvme_fail(struct nvme *dev);
 
@@ -222,11 +224,13 @@ void nvme_queues_clear(struct nvme *dev);
 void nvme_sq_open(struct nvme *dev, unsigned sqid, uint64_t base, uint32_t entries, unsigned cqid);
 void nvme_sq_close(struct nvme *dev, unsigned sqid);
 void nvme_cq_open(struct nvme *dev, unsigned cqid, uint64_t base, uint32_t entries);
-void nvme_doorbell_write(struct nvme *dev, uint64_t offset, uint32_t value);
+/** Take a doorbell's value; false when it is invalid. The queue exists. */
+bool nvme_sq_tail_write(struct nvme *dev, unsigned sqid, uint32_t value);
+bool nvme_cq_head_write(struct nvme *dev, unsigned cqid, uint32_t value);
 /** Show in PCI status what the interrupt pin would do. */
 void nvme_pin_update(struct nvme *dev);
 /** One bounded batch: continue requests, fetch commands, send interrupts. */
-void nvme_work(struct nvme *dev);
+enum nvme_poll_found nvme_work(struct nvme *dev);
 /** Answer a request and free it. status with or without flags. */
 void nvme_request_complete(struct nvme *dev, struct nvme_request *request, uint16_t status);
 /** Free a request without an answer. */
@@ -237,6 +241,20 @@ bool nvme_cq_has_room(const struct nvme_cq *cq);
 void nvme_request_ready(struct nvme *dev, struct nvme_request *request, int result);
 /** Free every request; those in the host's hands become orphans. */
 void nvme_requests_drop(struct nvme *dev);
+
+/* nvme_doorbell.c; an index counts words from the start of the page */
+/** Set to 0, as a queue that begins has it. */
+void nvme_doorbell_clear(struct nvme *dev, unsigned index);
+void nvme_doorbells_clear(struct nvme *dev);
+/** Whether a doorbell that may have a queue was written. Any thread, without the device's lock. */
+bool nvme_doorbells_peek(const struct nvme *dev);
+/** Take what was written to them (to the rest of the page); whether anything was. */
+bool nvme_doorbells_take(struct nvme *dev);
+bool nvme_doorbells_take_strays(struct nvme *dev);
+/** Memory decode goes on or off: what is written while it is off does not count. */
+void nvme_doorbells_gate(struct nvme *dev, bool is_decoding);
+/** A write that the host has seen, stored already. offset counts from the start of the BAR. */
+void nvme_doorbells_written(struct nvme *dev, uint64_t offset, unsigned width);
 
 /* nvme_prp.c */
 /** Walk the PRPs of request's command for bytes of data. 0 or a status. */

@@ -1,6 +1,6 @@
 /*
- * Queues: doorbells, fetching of commands, completions with their interrupts, and the batch of work
- * that runs through them (4.1, 4.6, 7.2).
+ * Queues: heads and tails, fetching of commands, completions with their interrupts, and the batch
+ * of work that runs through them (4.1, 4.6, 7.2).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,12 +17,14 @@ void nvme_queues_clear(struct nvme *dev)
 {
     memset(dev->sq, 0, sizeof(dev->sq));
     memset(dev->cq, 0, sizeof(dev->cq));
+    nvme_doorbells_clear(dev);
     dev->next_sq = 0;
     memset(dev->fire, 0, sizeof(dev->fire));
 }
 
 void nvme_sq_open(struct nvme *dev, unsigned sqid, uint64_t base, uint32_t entries, unsigned cqid)
 {
+    nvme_doorbell_clear(dev, 2 * sqid);
     dev->sq[sqid] =
         (struct nvme_sq){.exists = true, .cqid = (uint16_t)cqid, .base = base, .entries = entries};
     dev->cq[cqid].sq_count++;
@@ -30,6 +32,7 @@ void nvme_sq_open(struct nvme *dev, unsigned sqid, uint64_t base, uint32_t entri
 
 void nvme_cq_open(struct nvme *dev, unsigned cqid, uint64_t base, uint32_t entries)
 {
+    nvme_doorbell_clear(dev, 2 * cqid + 1);
     dev->cq[cqid] =
         (struct nvme_cq){.exists = true, .phase = true, .base = base, .entries = entries};
 }
@@ -327,10 +330,10 @@ static bool continue_one(struct nvme *dev)
     return true;
 }
 
-void nvme_work(struct nvme *dev)
+enum nvme_poll_found nvme_work(struct nvme *dev)
 {
     unsigned steps = 0;
-    bool has_more = true;
+    bool has_more = nvme_is_running(dev);
 
     dev->work_bytes = 0;
     for (; nvme_is_running(dev) && steps < WORK_STEPS && dev->work_bytes < WORK_BYTES; steps++) {
@@ -343,28 +346,16 @@ void nvme_work(struct nvme *dev)
         }
         fetch(dev, (unsigned)sqid);
     }
-    if (nvme_is_running(dev)) {
+    if (nvme_is_running(dev))
         nvme_events_send(dev);
-        if (has_more)
-            nvme_kick(dev);
-    }
     nvme_settle(dev);
     interrupts_send(dev);
+    if (has_more)
+        return NVME_POLL_MORE;
+    return steps > 0 ? NVME_POLL_SOME : NVME_POLL_NOTHING;
 }
 
-static void doorbell_complain(struct nvme *dev, unsigned queue, uint8_t info)
-{
-    const struct nvme_error_entry entry = {
-        .sqid = (uint16_t)queue,
-        .cid = 0xffff,
-        .status = NVME_INVALID_FIELD,
-        .parameter = 0xffff,
-    };
-    nvme_error_log(dev, &entry);
-    nvme_event_post(dev, NVME_EVENT_ERROR, info, NVME_LOG_ERROR);
-}
-
-static bool sq_tail_write(struct nvme *dev, unsigned sqid, uint32_t value)
+bool nvme_sq_tail_write(struct nvme *dev, unsigned sqid, uint32_t value)
 {
     struct nvme_sq *sq = &dev->sq[sqid];
     uint32_t used = (sq->tail + sq->entries - sq->head) % sq->entries;
@@ -377,7 +368,7 @@ static bool sq_tail_write(struct nvme *dev, unsigned sqid, uint32_t value)
     return true;
 }
 
-static bool cq_head_write(struct nvme *dev, unsigned cqid, uint32_t value)
+bool nvme_cq_head_write(struct nvme *dev, unsigned cqid, uint32_t value)
 {
     struct nvme_cq *cq = &dev->cq[cqid];
 
@@ -387,21 +378,4 @@ static bool cq_head_write(struct nvme *dev, unsigned cqid, uint32_t value)
         return false; /* past what there is */
     cq->head = value;
     return true;
-}
-
-void nvme_doorbell_write(struct nvme *dev, uint64_t offset, uint32_t value)
-{
-    unsigned index = (unsigned)((offset - NVME_REG_DOORBELLS) / 4);
-    unsigned queue = index / 2;
-    bool is_cq = (index & 1) != 0;
-
-    if ((dev->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS)) != NVME_CSTS_RDY)
-        return; /* undefined until ready (3.1.24) */
-    if (queue > dev->queues || (is_cq ? !dev->cq[queue].exists : !dev->sq[queue].exists))
-        doorbell_complain(dev, queue, NVME_EVENT_DOORBELL_REGISTER);
-    else if (is_cq ? !cq_head_write(dev, queue, value) : !sq_tail_write(dev, queue, value))
-        doorbell_complain(dev, queue, NVME_EVENT_DOORBELL_VALUE);
-    nvme_pin_update(dev);
-    if (!is_cq || dev->event_count != 0 || ready_queue(dev) >= 0)
-        nvme_kick(dev);
 }

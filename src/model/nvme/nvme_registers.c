@@ -59,6 +59,7 @@ static void enable(struct nvme *dev)
         return;
     }
     dev->page_bytes = page;
+    nvme_doorbells_clear(dev);
     nvme_cq_open(dev, 0, dev->acq, cq_entries);
     dev->cq[0].has_interrupt = true;
     nvme_sq_open(dev, 0, dev->asq, sq_entries, 0);
@@ -168,7 +169,7 @@ static uint32_t word_read(const struct nvme *dev, uint64_t offset)
     case NVME_REG_ACQ + 4:
         return (uint32_t)(dev->acq >> 32);
     default:
-        return 0; /* reserved, NSSR, and doorbells, which are not for reading */
+        return 0; /* reserved, and NSSR */
     }
 }
 
@@ -210,8 +211,6 @@ static void word_write(struct nvme *dev, uint64_t offset, uint32_t value)
         dev->acq = half_set(dev->acq, offset, value) & ASQ_MASK;
         break;
     default:
-        if (offset >= NVME_REG_DOORBELLS)
-            nvme_doorbell_write(dev, offset, value);
         break;
     }
 }
@@ -228,7 +227,7 @@ uint64_t nvme_register_read(struct nvme *dev, uint64_t offset, unsigned width)
 
 void nvme_register_write(struct nvme *dev, uint64_t offset, unsigned width, uint64_t value)
 {
-    if (width < 4 || (width == 8 && offset >= NVME_REG_DOORBELLS))
+    if (width < 4)
         return;
     word_write(dev, offset, (uint32_t)value);
     if (width == 8)

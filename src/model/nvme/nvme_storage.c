@@ -75,6 +75,7 @@ void nvme_storage_done(struct model *model, unsigned tag, int result)
         nvme_request_ready(dev, request, result);
     }
     nvme_work(dev);
+    nvme_kick(dev); /* there may be more, and the driver is about to answer */
 }
 
 uint16_t nvme_storage_status(struct nvme *dev, bool is_write, int result)

@@ -497,6 +497,58 @@ static void references_keep_mappings_beyond_close(void **state)
                      MACH_SEND_INVALID_DEST);
 }
 
+/* Ranges are as fine as 4 KiB: what of them fills no page of ours is trapped. */
+static void ranges_finer_than_a_page_are_trapped(void **state)
+{
+    mach_vm_address_t address;
+    mach_vm_size_t size;
+    (void)state;
+    if (!trap_is_supported()) {
+        skip();
+    }
+    close(script.fd);
+    script.fd = fake_host_memory(49152);
+    script.bytes = 49152;
+    script.range_count = 3;
+    script.ranges[0].offset = script.ranges[0].fd_offset = 4096;
+    script.ranges[0].bytes = 8192;
+    script.ranges[1].offset = script.ranges[1].fd_offset = 12288;
+    script.ranges[1].bytes = 24576; /* a page, the end of one before, the start of one behind */
+    script.ranges[2].offset = 40960;
+    script.ranges[2].fd_offset = 4096; /* cannot lie on a page of the file */
+    script.ranges[2].bytes = 8192;
+    assert_int_equal(map_anywhere(&address, &size), 0);
+    assert_int_equal(size, 49152);
+    static const struct {
+        uint32_t first, end, file;
+    } direct[2][3] = {{{4096, 12288, 4096}, {12288, 36864, 12288}, {40960, 49152, 4096}},
+                      {{16384, 32768, 16384}}};
+    volatile uint8_t *bytes = (volatile uint8_t *)(uintptr_t)address;
+    for (uint32_t offset = 0; offset < 49152; offset += 4096) {
+        uint64_t expected = 0x1122334455667788;
+        for (unsigned i = 0; i < 3; i++) {
+            uint32_t first = direct[vm_page_size == 16384][i].first;
+            if (offset >= first && offset < direct[vm_page_size == 16384][i].end) {
+                expected = direct[vm_page_size == 16384][i].file + (offset - first) + 8;
+            }
+        }
+        assert_true(*(volatile uint64_t *)(bytes + offset + 8) == expected);
+    }
+    assert_int_equal(host.seen[WIRE_ACCESS], vm_page_size == 4096 ? 2 : 8);
+    assert_int_equal(IOConnectUnmapMemory64(connection, 1, mach_task_self(), address), 0);
+    assert_false(is_mapped(address));
+
+    /* A whole BAR of one small page. */
+    script.bytes = 4096;
+    script.range_count = 1;
+    script.ranges[0].offset = script.ranges[0].fd_offset = 0;
+    script.ranges[0].bytes = 4096;
+    assert_int_equal(map_anywhere(&address, &size), 0);
+    assert_int_equal(size, 4096);
+    assert_true(*(volatile uint64_t *)(uintptr_t)(address + 8) ==
+                (vm_page_size == 4096 ? 8 : 0x1122334455667788));
+}
+
 #define ON_4K(name)  cmocka_unit_test_setup_teardown(name, start_4k, stop)
 #define ON_16K(name) cmocka_unit_test_setup_teardown(name, start_16k, stop)
 
@@ -519,6 +571,8 @@ int main(void)
         ON_4K(what_is_no_file_has_no_length_to_check),
         ON_4K(registers_reach_the_host_one_by_one),
         ON_16K(registers_reach_the_host_one_by_one),
+        ON_4K(ranges_finer_than_a_page_are_trapped),
+        ON_16K(ranges_finer_than_a_page_are_trapped),
         ON_4K(registers_can_be_an_argument_of_a_call),
         ON_4K(mappings_outlive_the_driver_until_close),
         ON_16K(mappings_outlive_the_driver_until_close),

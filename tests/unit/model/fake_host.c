@@ -159,8 +159,14 @@ static void storages_free(struct fake_host *fake)
         free(fake->storages[i].bytes);
 }
 
+static void poll_wake(void *host)
+{
+    ((struct fake_host *)host)->is_woken = true;
+}
+
 static const struct model_host_ops host_ops = {
-    dma_read, dma_write, message, now_ns, timer_arm, timer_cancel, storage_open, storage_submit,
+    dma_read,     dma_write,    message,        now_ns,    timer_arm,
+    timer_cancel, storage_open, storage_submit, poll_wake,
 };
 
 /* Split "key=value"; the copies stay in texts, which the caller frees. */
@@ -187,6 +193,7 @@ void fake_start(struct fake_host *fake, const char *name, const char *const *opt
     memset(fake, 0, sizeof(*fake));
     fake->memory = calloc(1, FAKE_MEMORY_BYTES);
     fake->now_ns = 123456;
+    fake->poll_at_ns = UINT64_MAX; /* nothing is enabled yet */
     const struct model_host host = {&host_ops, fake};
     const struct model_ops *ops = model_find(name);
     assert_non_null(ops);
@@ -202,7 +209,8 @@ void fake_start(struct fake_host *fake, const char *name, const char *const *opt
     for (unsigned bar = 0; bar < MODEL_BAR_COUNT; bar++) {
         const struct model_bar *shape = &fake->model->shape.bars[bar];
         for (unsigned range = 0; range < shape->direct_count; range++) {
-            fake->attached[bar][range] = calloc(1, shape->direct[range].bytes);
+            fake->attached[bar][range] = aligned_alloc(4096, shape->direct[range].bytes);
+            memset(fake->attached[bar][range], 0, shape->direct[range].bytes);
             ops->attach_memory(fake->model, bar, range, fake->attached[bar][range]);
         }
     }
@@ -259,13 +267,37 @@ static void fire(struct fake_host *fake, int timer)
     fake->model->ops->timer(fake->model, (unsigned)timer);
 }
 
+/* The host's thread that watches: one call. */
+static void look(struct fake_host *fake)
+{
+    fake->is_woken = false;
+    uint64_t wait = fake->model->ops->poll(fake->model);
+    fake->poll_wait_ns = wait;
+    fake->poll_at_ns = wait < UINT64_MAX - fake->now_ns ? fake->now_ns + wait : UINT64_MAX;
+    fake->polls++;
+    if (wait == 0)
+        fake->is_woken = true;
+}
+
 void fake_advance(struct fake_host *fake, uint64_t ns)
 {
     uint64_t until = fake->now_ns + ns;
-    int timer;
 
-    while ((timer = next_timer(fake)) >= 0 && fake->deadline_ns[timer] <= until)
-        fire(fake, timer);
+    for (;;) {
+        int timer = next_timer(fake);
+        uint64_t timer_at = timer >= 0 ? fake->deadline_ns[timer] : UINT64_MAX;
+        uint64_t poll_at = fake->is_woken ? fake->now_ns : fake->poll_at_ns;
+        if (fake->model->ops->poll == NULL)
+            poll_at = UINT64_MAX;
+        if (poll_at > until && timer_at > until)
+            break;
+        if (timer_at <= poll_at) {
+            fire(fake, timer);
+        } else {
+            fake->now_ns = poll_at > fake->now_ns ? poll_at : fake->now_ns;
+            look(fake);
+        }
+    }
     fake->now_ns = until;
 }
 
@@ -278,6 +310,10 @@ unsigned fake_run(struct fake_host *fake, unsigned limit)
         fire(fake, timer);
         fired++;
     }
+    while (fired < limit && fake->is_woken) {
+        look(fake);
+        fired++;
+    }
     return fired;
 }
 
@@ -288,9 +324,26 @@ uint64_t fake_read(struct fake_host *fake, unsigned bar, uint64_t offset, unsign
     return value;
 }
 
+uint32_t *fake_direct(struct fake_host *fake, unsigned bar, uint64_t offset)
+{
+    const struct model_bar *shape = &fake->model->shape.bars[bar];
+    for (unsigned i = 0; i < shape->direct_count; i++) {
+        uint64_t inside = offset - shape->direct[i].offset;
+        if (inside < shape->direct[i].bytes)
+            return (uint32_t *)(void *)((uint8_t *)fake->attached[bar][i] + inside);
+    }
+    return NULL;
+}
+
 void fake_write(struct fake_host *fake, unsigned bar, uint64_t offset, unsigned width,
                 uint64_t value)
 {
+    uint32_t *direct = fake_direct(fake, bar, offset);
+    if (direct != NULL && fake->model->ops->direct_written != NULL) {
+        memcpy(direct, &value, width);
+        fake->model->ops->direct_written(fake->model, bar, offset, width);
+        return;
+    }
     fake->model->ops->mmio_write(fake->model, bar, offset, width, value);
 }
 
@@ -334,6 +387,7 @@ void fake_config_write(struct fake_host *fake, unsigned offset, unsigned width, 
 void fake_reset(struct fake_host *fake, enum model_reset kind)
 {
     memset(fake->is_armed, 0, sizeof(fake->is_armed));
+    fake->is_woken = false;
     fake->model->ops->reset(fake->model, kind);
 }
 

@@ -47,6 +47,10 @@ struct fake_host {
     struct fake_storage storages[FAKE_STORAGES];
     struct model_storage_request operations[FAKE_OPERATIONS]; /* submitted, first comes first */
     unsigned operation_count;
+    bool is_woken;         /* ops->poll is due now */
+    uint64_t poll_at_ns;   /* or then; UINT64_MAX: not by itself */
+    uint64_t poll_wait_ns; /* the last answer */
+    unsigned polls;
     struct model *model;
     void *attached[MODEL_BAR_COUNT][MODEL_MAX_RANGES];
 };
@@ -62,15 +66,18 @@ bool fake_storage_step(struct fake_host *fake, int error);
 /** Create and expect -EINVAL with exactly this text. */
 void fake_expect_refused(const char *name, const char *const *options, const char *text);
 
-/** Move the clock, firing what falls due in order. */
+/** Move the clock, firing what falls due in order, and watching direct memory as told. */
 void fake_advance(struct fake_host *fake, uint64_t ns);
-/** Fire timers until none is armed or limit fired; how many fired. */
+/** Fire timers until none is armed or limit fired, and watch while the model asks for it at once;
+ * how many. */
 unsigned fake_run(struct fake_host *fake, unsigned limit);
 
 uint64_t fake_read(struct fake_host *fake, unsigned bar, uint64_t offset, unsigned width);
 void fake_write(struct fake_host *fake, unsigned bar, uint64_t offset, unsigned width,
                 uint64_t value);
 uint32_t fake_config_read(struct fake_host *fake, unsigned offset, unsigned width);
+/** Direct memory at an offset of a BAR as a driver has it mapped; NULL: trapped. */
+uint32_t *fake_direct(struct fake_host *fake, unsigned bar, uint64_t offset);
 /** Store through the masks, tell the model, and carry out the reset that was asked for, if any; as
  * a host does. */
 void fake_config_write(struct fake_host *fake, unsigned offset, unsigned width, uint32_t value);

@@ -98,7 +98,10 @@ void driver_create_queues(struct driver *driver, unsigned id, uint32_t entries)
 
 void driver_ring(struct driver *driver, unsigned index, uint32_t value)
 {
-    driver_register_set(driver, 0x1000 + 4 * index, value);
+    if (driver->is_mapped)
+        *fake_direct(&driver->fake, 0, 0x1000 + 4 * index) = value;
+    else
+        driver_register_set(driver, 0x1000 + 4 * index, value);
 }
 
 uint16_t driver_submit(struct driver *driver, unsigned id, const struct command *command)
@@ -151,6 +154,8 @@ uint16_t driver_run(struct driver *driver, unsigned queue, const struct command 
     struct completion completion;
     uint16_t cid = driver_submit(driver, queue, command);
 
+    if (driver->is_mapped)
+        fake_advance(&driver->fake, DRIVER_LOOK_NS);
     fake_run(&driver->fake, 10000);
     while (fake_storage_step(&driver->fake, 0))
         fake_run(&driver->fake, 10000);

@@ -13,6 +13,8 @@
 #define DATA          (FAKE_MEMORY_START + 0x20000) /* bus address of free memory */
 #define DATA_BYTES    0xc0000
 #define NSID_ALL      0xffffffffu
+/* Longer than the sleep of a controller that is ready. */
+#define DRIVER_LOOK_NS 2000000
 
 struct command {
     uint8_t opcode, flags;
@@ -38,6 +40,7 @@ struct driver {
     struct fake_host fake;
     struct queue queues[DRIVER_QUEUES];
     uint16_t next_cid;
+    bool is_mapped; /* doorbells are stores to the page, which the host does not see */
 };
 
 /** Make the device and enable it, admin queues of 32 entries. */

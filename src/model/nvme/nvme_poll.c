@@ -1,0 +1,27 @@
+/*
+ * When to look at the doorbells again: at once while there is work, closely for a while after the
+ * last, then ever less often. A driver that goes on within SPIN_FOR_NS pays no wake-up; an idle
+ * controller costs a thousand looks a second.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "model/nvme/nvme_poll.h"
+
+#define SPIN_FOR_NS    UINT64_C(100000)
+#define FIRST_SLEEP_NS UINT64_C(20000)
+
+uint64_t nvme_poll_next(struct nvme_poll *poll, uint64_t now_ns, enum nvme_poll_found found)
+{
+    if (found != NVME_POLL_NOTHING) {
+        poll->busy_ns = now_ns;
+        poll->sleep_ns = FIRST_SLEEP_NS;
+        return found == NVME_POLL_MORE ? 0 : MODEL_POLL_SPIN_NS;
+    }
+    if (poll->sleep_ns == 0)
+        poll->sleep_ns = FIRST_SLEEP_NS;
+    if (now_ns - poll->busy_ns < SPIN_FOR_NS)
+        return MODEL_POLL_SPIN_NS;
+    uint64_t wait = poll->sleep_ns;
+    poll->sleep_ns = wait < NVME_POLL_LONGEST_NS / 2 ? wait * 2 : NVME_POLL_LONGEST_NS;
+    return wait;
+}

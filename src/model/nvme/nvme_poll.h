@@ -1,0 +1,30 @@
+/*
+ * How often the doorbell page is looked at.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef DEXTLINK_MODEL_NVME_POLL_H
+#define DEXTLINK_MODEL_NVME_POLL_H
+
+#include "model/model.h"
+
+#define NVME_POLL_LONGEST_NS                                                                       \
+    UINT64_C(1000000) /* between two looks of a controller that is ready                           \
+                       */
+
+enum nvme_poll_found {
+    NVME_POLL_NOTHING,
+    NVME_POLL_SOME, /* there was work, and it is done */
+    NVME_POLL_MORE, /* there is more that can be done now */
+};
+
+/* Zeroed at first. */
+struct nvme_poll {
+    uint64_t busy_ns;  /* when there was work last */
+    uint64_t sleep_ns; /* what comes next when there is none */
+};
+
+/** After a look at now_ns that found this: ns until the next, as ops->poll returns them. */
+uint64_t nvme_poll_next(struct nvme_poll *poll, uint64_t now_ns, enum nvme_poll_found found);
+
+#endif
