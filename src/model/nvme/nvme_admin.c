@@ -37,27 +37,31 @@ static bool id_is_valid(const struct nvme *dev, unsigned id, bool is_cq)
 }
 
 /* What both kinds of queue have in common: size, base, being contiguous. */
-static uint16_t queue_check(const struct nvme *dev, const struct nvme_command *command)
+static uint16_t queue_check(const struct nvme *dev, struct nvme_request *request)
 {
+    const struct nvme_command *command = &request->command;
     uint32_t size = command->dw10 >> 16;
 
     if (size == 0 || size >= NVME_MAX_ENTRIES)
         return NVME_INVALID_QUEUE_SIZE;
     if ((command->dw11 & QUEUE_CONTIGUOUS) == 0)
-        return NVME_INVALID_FIELD;
-    if (!is_aligned(command->prp1, dev->page_bytes))
+        return nvme_field_refuse(request, NVME_FIELD_DW(11, 0));
+    if (!is_aligned(command->prp1, dev->page_bytes)) {
+        request->bad_field = NVME_FIELD_PRP1;
         return NVME_PRP_OFFSET_INVALID;
+    }
     return NVME_SUCCESS;
 }
 
-static uint16_t cq_create(struct nvme *dev, const struct nvme_command *command)
+static uint16_t cq_create(struct nvme *dev, struct nvme_request *request)
 {
+    const struct nvme_command *command = &request->command;
     unsigned id = command->dw10 & 0xffff;
     unsigned vector = command->dw11 >> 16;
 
     if (!id_is_valid(dev, id, true) || dev->cq[id].exists)
         return NVME_INVALID_QUEUE_ID;
-    uint16_t status = queue_check(dev, command);
+    uint16_t status = queue_check(dev, request);
     if (status != NVME_SUCCESS)
         return status;
     if (NVME_CC_IOCQES(dev->cc) != NVME_CQE_SHIFT)
@@ -66,21 +70,27 @@ static uint16_t cq_create(struct nvme *dev, const struct nvme_command *command)
     if (has_interrupt && vector > dev->queues)
         return NVME_INVALID_VECTOR;
     nvme_cq_open(dev, id, command->prp1, (command->dw10 >> 16) + 1);
+    dev->had_queues = true;
     dev->cq[id].has_interrupt = has_interrupt;
     dev->cq[id].vector = has_interrupt ? (uint16_t)vector : 0;
     return NVME_SUCCESS;
 }
 
-static uint16_t sq_create(struct nvme *dev, const struct nvme_command *command)
+static uint16_t sq_create(struct nvme *dev, struct nvme_request *request)
 {
+    const struct nvme_command *command = &request->command;
     unsigned id = command->dw10 & 0xffff;
     unsigned cqid = command->dw11 >> 16;
 
-    if (!id_is_valid(dev, id, false) || dev->sq[id].exists || !id_is_valid(dev, cqid, true))
+    if (!id_is_valid(dev, id, false) || dev->sq[id].exists)
         return NVME_INVALID_QUEUE_ID;
+    if (!id_is_valid(dev, cqid, true)) {
+        request->bad_field = NVME_FIELD_DW(11, 16);
+        return NVME_INVALID_QUEUE_ID;
+    }
     if (!dev->cq[cqid].exists)
         return NVME_CQ_INVALID;
-    uint16_t status = queue_check(dev, command);
+    uint16_t status = queue_check(dev, request);
     if (status != NVME_SUCCESS)
         return status;
     if (NVME_CC_IOSQES(dev->cc) != NVME_SQE_SHIFT)
@@ -151,13 +161,13 @@ uint16_t nvme_admin_execute(struct nvme *dev, struct nvme_request *request)
     case NVME_ADMIN_DELETE_SQ:
         return sq_delete(dev, request);
     case NVME_ADMIN_CREATE_SQ:
-        return sq_create(dev, &request->command);
+        return sq_create(dev, request);
     case NVME_ADMIN_GET_LOG:
         return nvme_log_get(dev, request);
     case NVME_ADMIN_DELETE_CQ:
         return cq_delete(dev, &request->command);
     case NVME_ADMIN_CREATE_CQ:
-        return cq_create(dev, &request->command);
+        return cq_create(dev, request);
     case NVME_ADMIN_IDENTIFY:
         return nvme_identify(dev, request);
     case NVME_ADMIN_ABORT:

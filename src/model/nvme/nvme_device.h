@@ -88,8 +88,9 @@ struct nvme_request {
     enum nvme_request_state state;
     uint16_t sqid;
     struct nvme_command command;
-    uint32_t answer;  /* dword 0 of the completion */
-    uint64_t bad_lba; /* for the error log */
+    uint32_t answer;    /* dword 0 of the completion */
+    uint64_t bad_lba;   /* for the error log */
+    uint16_t bad_field; /* the same, as NVME_FIELD; NVME_FIELD_NONE: the status tells */
     nvme_step_fn step;
     int result;
     struct nvme_namespace *ns;
@@ -181,6 +182,7 @@ struct nvme {
 
     struct nvme_sq sq[NVME_MAX_QUEUES + 1];
     struct nvme_cq cq[NVME_MAX_QUEUES + 1];
+    bool had_queues;     /* an I/O queue was created since the last reset */
     unsigned next_sq;    /* where the round robin goes on */
     uint64_t fire[2];    /* vectors to fire at the end of the op */
     uint64_t work_bytes; /* moved in this op */
@@ -288,6 +290,10 @@ uint16_t nvme_log_get(struct nvme *dev, struct nvme_request *request);
 /** Whether the controller knows this opcode. */
 bool nvme_admin_is_known(uint8_t opcode);
 bool nvme_io_is_known(uint8_t opcode);
+/** An Invalid Field status, with the place of the field: NVME_FIELD. */
+uint16_t nvme_field_refuse(struct nvme_request *request, uint16_t field);
+/** Where in the command the error is, for the error log; NVME_FIELD_NONE: nowhere in particular. */
+uint16_t nvme_field_of(const struct nvme_request *request, uint16_t status);
 /** Remember a failed command. */
 void nvme_error_log(struct nvme *dev, const struct nvme_error_entry *entry);
 /** The bits of SMART's critical warning that hold. */

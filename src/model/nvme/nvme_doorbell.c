@@ -47,7 +47,7 @@ static void complain(struct nvme *dev, unsigned queue, uint8_t info)
         .sqid = (uint16_t)queue,
         .cid = 0xffff,
         .status = NVME_INVALID_FIELD,
-        .parameter = 0xffff,
+        .parameter = NVME_FIELD_NONE,
     };
     nvme_error_log(dev, &entry);
     nvme_event_post(dev, NVME_EVENT_ERROR, info, NVME_LOG_ERROR);

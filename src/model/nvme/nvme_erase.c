@@ -65,7 +65,6 @@ static uint16_t zeroes_step(struct nvme *dev, struct nvme_request *request, int 
         return status;
     if (zero_piece(dev, request))
         return NVME_LATER;
-    dev->statistics.writes++;
     return nvme_bad_clear(&request->ns->bad, request->range.first, request->range.end)
                ? NVME_SUCCESS
                : NVME_INTERNAL_ERROR;
@@ -208,7 +207,7 @@ uint16_t nvme_format(struct nvme *dev, struct nvme_request *request)
     if (FORMAT_LBAF(command->dw10) > 1 || FORMAT_PI(command->dw10) != 0)
         return NVME_INVALID_FORMAT;
     if (FORMAT_SES(command->dw10) > 1)
-        return NVME_INVALID_FIELD; /* nothing is encrypted */
+        return nvme_field_refuse(request, NVME_FIELD_DW(10, 9)); /* nothing is encrypted */
     for (unsigned i = 0; i < dev->namespace_count; i++) {
         const struct nvme_namespace *ns = &dev->namespaces[i];
         if (!format_covers(request, ns))

@@ -94,16 +94,20 @@ static uint16_t timestamp_set(struct nvme *dev, struct nvme_request *request)
     return NVME_SUCCESS;
 }
 
-static uint16_t temperature_get(const struct nvme_features *features, uint32_t dw11,
+static uint16_t temperature_get(struct nvme_request *request, const struct nvme_features *features,
                                 uint32_t *answer)
 {
-    if ((dw11 >> 16 & 0xf) != SENSOR_COMPOSITE || (dw11 >> 20 & 0x3) > 1)
-        return NVME_INVALID_FIELD;
+    uint32_t dw11 = request->command.dw11;
+
+    if ((dw11 >> 16 & 0xf) != SENSOR_COMPOSITE)
+        return nvme_field_refuse(request, NVME_FIELD_DW(11, 16));
+    if ((dw11 >> 20 & 0x3) > 1)
+        return nvme_field_refuse(request, NVME_FIELD_DW(11, 20));
     *answer = (dw11 >> 20 & 0x3) == 0 ? features->temperature_over : features->temperature_under;
     return NVME_SUCCESS;
 }
 
-static uint16_t value_get(struct nvme *dev, const struct nvme_request *request,
+static uint16_t value_get(struct nvme *dev, struct nvme_request *request,
                           const struct nvme_features *features, bool is_default, uint32_t *answer)
 {
     const struct nvme_command *command = &request->command;
@@ -117,7 +121,7 @@ static uint16_t value_get(struct nvme *dev, const struct nvme_request *request,
         *answer = features->power;
         break;
     case NVME_FEATURE_TEMPERATURE:
-        return temperature_get(features, command->dw11, answer);
+        return temperature_get(request, features, answer);
     case NVME_FEATURE_ERROR_RECOVERY:
         *answer = is_default ? 0 : nvme_namespace_find(dev, command->nsid)->error_recovery;
         break;
@@ -132,7 +136,7 @@ static uint16_t value_get(struct nvme *dev, const struct nvme_request *request,
         break;
     case NVME_FEATURE_VECTOR:
         if (vector > dev->queues)
-            return NVME_INVALID_FIELD;
+            return nvme_field_refuse(request, NVME_FIELD_DW(11, 0));
         *answer = vector | features->vectors[vector];
         break;
     case NVME_FEATURE_ATOMICITY:
@@ -151,8 +155,10 @@ uint16_t nvme_features_get(struct nvme *dev, struct nvme_request *request)
     uint32_t select = request->command.dw10 >> 8 & 0x7;
     struct nvme_features defaults;
 
-    if (!feature_is_known(feature) || select > SELECT_CAPABILITIES)
-        return NVME_INVALID_FIELD;
+    if (!feature_is_known(feature))
+        return nvme_field_refuse(request, NVME_FIELD_DW(10, 0));
+    if (select > SELECT_CAPABILITIES)
+        return nvme_field_refuse(request, NVME_FIELD_DW(10, 8));
     uint16_t status = namespace_check(dev, &request->command, false);
     if (status != NVME_SUCCESS)
         return status;
@@ -175,23 +181,24 @@ static uint16_t queues_set(struct nvme *dev, struct nvme_request *request)
     uint32_t most = dev->queues - 1;
 
     if (sqs == 0xffff || cqs == 0xffff)
-        return NVME_INVALID_FIELD;
-    for (unsigned i = 1; i <= dev->queues; i++) {
-        if (dev->sq[i].exists || dev->cq[i].exists)
-            return NVME_COMMAND_SEQUENCE_ERROR;
-    }
+        return nvme_field_refuse(request, NVME_FIELD_DW(11, sqs == 0xffff ? 0 : 16));
+    if (dev->had_queues)
+        return NVME_COMMAND_SEQUENCE_ERROR;
     dev->features.queues = (sqs < most ? sqs : most) | (cqs < most ? cqs : most) << 16;
     request->answer = dev->features.queues;
     return NVME_SUCCESS;
 }
 
-static uint16_t temperature_set(struct nvme *dev, uint32_t dw11)
+static uint16_t temperature_set(struct nvme *dev, struct nvme_request *request)
 {
+    uint32_t dw11 = request->command.dw11;
     uint32_t sensor = dw11 >> 16 & 0xf, kind = dw11 >> 20 & 0x3;
     uint8_t before = nvme_critical_warning(dev);
 
-    if ((sensor != SENSOR_COMPOSITE && sensor != SENSOR_ALL) || kind > 1)
-        return NVME_INVALID_FIELD;
+    if (sensor != SENSOR_COMPOSITE && sensor != SENSOR_ALL)
+        return nvme_field_refuse(request, NVME_FIELD_DW(11, 16));
+    if (kind > 1)
+        return nvme_field_refuse(request, NVME_FIELD_DW(11, 20));
     if (kind == 0)
         dev->features.temperature_over = (uint16_t)dw11;
     else
@@ -201,10 +208,12 @@ static uint16_t temperature_set(struct nvme *dev, uint32_t dw11)
     return NVME_SUCCESS;
 }
 
-static uint16_t recovery_set(struct nvme *dev, const struct nvme_command *command)
+static uint16_t recovery_set(struct nvme *dev, struct nvme_request *request)
 {
+    const struct nvme_command *command = &request->command;
+
     if ((command->dw11 & 0x10000) != 0)
-        return NVME_INVALID_FIELD; /* deallocated blocks are no error here */
+        return nvme_field_refuse(request, NVME_FIELD_DW(11, 16)); /* deallocated blocks read */
     for (unsigned i = 0; i < dev->namespace_count; i++) {
         if (command->nsid == NVME_NSID_ALL || command->nsid == i + 1)
             dev->namespaces[i].error_recovery = command->dw11 & 0xffff;
@@ -212,10 +221,12 @@ static uint16_t recovery_set(struct nvme *dev, const struct nvme_command *comman
     return NVME_SUCCESS;
 }
 
-static uint16_t async_events_set(struct nvme *dev, uint32_t dw11)
+static uint16_t async_events_set(struct nvme *dev, struct nvme_request *request)
 {
+    uint32_t dw11 = request->command.dw11;
+
     if ((dw11 & ~ASYNC_KNOWN & 0xffffu) != 0)
-        return NVME_INVALID_FIELD;
+        return nvme_field_refuse(request, NVME_FIELD_DW(11, 0));
     dev->features.async_events = dw11 & ASYNC_KNOWN;
     if ((nvme_critical_warning(dev) & dev->features.async_events) != 0)
         nvme_event_post(dev, NVME_EVENT_SMART, NVME_EVENT_TEMPERATURE, NVME_LOG_SMART);
@@ -234,13 +245,13 @@ static uint16_t value_set(struct nvme *dev, struct nvme_request *request)
         return NVME_SUCCESS;
     case NVME_FEATURE_POWER:
         if ((value & 0x1f) != 0)
-            return NVME_INVALID_FIELD; /* there is one power state */
+            return nvme_field_refuse(request, NVME_FIELD_DW(11, 0)); /* there is one state */
         features->power = value & 0xff;
         return NVME_SUCCESS;
     case NVME_FEATURE_TEMPERATURE:
-        return temperature_set(dev, value);
+        return temperature_set(dev, request);
     case NVME_FEATURE_ERROR_RECOVERY:
-        return recovery_set(dev, command);
+        return recovery_set(dev, request);
     case NVME_FEATURE_WRITE_CACHE:
         features->write_cache = value & 1;
         return NVME_SUCCESS;
@@ -251,7 +262,7 @@ static uint16_t value_set(struct nvme *dev, struct nvme_request *request)
         return NVME_SUCCESS;
     case NVME_FEATURE_VECTOR:
         if ((value & 0xffff) > dev->queues)
-            return NVME_INVALID_FIELD;
+            return nvme_field_refuse(request, NVME_FIELD_DW(11, 0));
         features->vectors[value & 0xffff] = value & 0x10000;
         return NVME_SUCCESS;
     case NVME_FEATURE_ATOMICITY:
@@ -260,7 +271,7 @@ static uint16_t value_set(struct nvme *dev, struct nvme_request *request)
     case NVME_FEATURE_TIMESTAMP:
         return timestamp_set(dev, request);
     default:
-        return async_events_set(dev, value);
+        return async_events_set(dev, request);
     }
 }
 
@@ -269,7 +280,7 @@ uint16_t nvme_features_set(struct nvme *dev, struct nvme_request *request)
     const struct nvme_command *command = &request->command;
 
     if (!feature_is_known(command->dw10 & 0xff))
-        return NVME_INVALID_FIELD;
+        return nvme_field_refuse(request, NVME_FIELD_DW(10, 0));
     if ((command->dw10 & SAVE) != 0)
         return NVME_FEATURE_NOT_SAVEABLE;
     uint16_t status = namespace_check(dev, command, true);

@@ -137,7 +137,7 @@ uint16_t nvme_identify(struct nvme *dev, struct nvme_request *request)
         descriptors_fill(dev, command->nsid, out);
         break;
     default:
-        return NVME_INVALID_FIELD;
+        return nvme_field_refuse(request, NVME_FIELD_DW(10, 0));
     }
     return status != NVME_SUCCESS ? status : nvme_answer_write(dev, request, out, IDENTIFY_BYTES);
 }

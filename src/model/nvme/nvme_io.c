@@ -64,7 +64,7 @@ static uint16_t transfer_take(struct nvme *dev, struct nvme_request *request)
     if (status != NVME_SUCCESS)
         return status;
     uint64_t bytes = range_blocks(request) << request->ns->block_shift;
-    return bytes > NVME_TRANSFER_BYTES ? NVME_INVALID_FIELD
+    return bytes > NVME_TRANSFER_BYTES ? nvme_field_refuse(request, NVME_FIELD_DW(12, 0))
                                        : nvme_prp_map(dev, request, (uint32_t)bytes);
 }
 
@@ -83,9 +83,10 @@ static uint16_t readable_check(struct nvme *dev, struct nvme_request *request)
     return NVME_UNRECOVERED_READ;
 }
 
+/* Data read for the host or on its behalf; Verify counts here, but not as a command (5.14.1.2). */
 static void read_count(struct nvme *dev, const struct nvme_request *request)
 {
-    dev->statistics.reads++;
+    dev->statistics.reads += request->command.opcode != NVME_IO_VERIFY ? 1 : 0;
     dev->statistics.read_units += range_blocks(request) << (request->ns->block_shift - UNIT_SHIFT);
 }
 
@@ -226,6 +227,8 @@ uint16_t nvme_io_execute(struct nvme *dev, struct nvme_request *request)
 
     if (command->opcode == NVME_IO_FLUSH)
         return nvme_flush(dev, request);
+    if (command->nsid == NVME_NSID_ALL)
+        return nvme_field_refuse(request, NVME_FIELD_NSID); /* one at a time (figure 105) */
     request->ns = nvme_namespace_find(dev, command->nsid);
     if (request->ns == NULL)
         return NVME_INVALID_NAMESPACE;

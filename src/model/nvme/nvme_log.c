@@ -27,6 +27,43 @@ void nvme_error_log(struct nvme *dev, const struct nvme_error_entry *entry)
     slot->number = ++dev->error_count;
 }
 
+uint16_t nvme_field_refuse(struct nvme_request *request, uint16_t field)
+{
+    request->bad_field = field;
+    return NVME_INVALID_FIELD;
+}
+
+uint16_t nvme_field_of(const struct nvme_request *request, uint16_t status)
+{
+    if (request->bad_field != NVME_FIELD_NONE)
+        return request->bad_field;
+    switch (status) {
+    case NVME_INVALID_OPCODE:
+        return NVME_FIELD(0, 0);
+    case NVME_COMMAND_ID_CONFLICT:
+        return NVME_FIELD_CID;
+    case NVME_INVALID_NAMESPACE:
+    case NVME_FEATURE_NOT_NS_SPECIFIC:
+        return NVME_FIELD_NSID;
+    case NVME_LBA_OUT_OF_RANGE: /* of Dataset Management it is in the data */
+        return request->command.opcode != NVME_IO_DSM ? NVME_FIELD_DW(10, 0) : NVME_FIELD_NONE;
+    case NVME_INVALID_QUEUE_ID:
+    case NVME_INVALID_QUEUE_DELETION:
+    case NVME_INVALID_LOG_PAGE:
+    case NVME_INVALID_FORMAT:
+        return NVME_FIELD_DW(10, 0);
+    case NVME_INVALID_QUEUE_SIZE:
+        return NVME_FIELD_DW(10, 16);
+    case NVME_CQ_INVALID:
+    case NVME_INVALID_VECTOR:
+        return NVME_FIELD_DW(11, 16);
+    case NVME_FEATURE_NOT_SAVEABLE:
+        return NVME_FIELD_DW(10, 31);
+    default:
+        return NVME_FIELD_NONE;
+    }
+}
+
 static uint32_t errors_fill(const struct nvme *dev, uint8_t *out)
 {
     uint64_t count = dev->error_count < NVME_ERROR_ENTRIES ? dev->error_count : NVME_ERROR_ENTRIES;
@@ -141,9 +178,11 @@ uint16_t nvme_log_get(struct nvme *dev, struct nvme_request *request)
     if (log < NVME_LOG_ERROR || log > NVME_LOG_COMMANDS)
         return NVME_INVALID_LOG_PAGE;
     if (command->nsid != 0 && command->nsid != NVME_NSID_ALL)
-        return NVME_INVALID_FIELD; /* all are of the controller */
-    if (!is_aligned(offset, 4) || dwords * 4 > NVME_TRANSFER_BYTES)
-        return NVME_INVALID_FIELD;
+        return nvme_field_refuse(request, NVME_FIELD_NSID); /* all are of the controller */
+    if (dwords * 4 > NVME_TRANSFER_BYTES)
+        return nvme_field_refuse(request, NVME_FIELD_DW(10, 16));
+    if (!is_aligned(offset, 4))
+        return nvme_field_refuse(request, NVME_FIELD_DW(12, 0));
     uint32_t bytes = (uint32_t)dwords * 4;
     uint16_t status = nvme_prp_map(dev, request, bytes);
     if (status != NVME_SUCCESS)
@@ -151,7 +190,7 @@ uint16_t nvme_log_get(struct nvme *dev, struct nvme_request *request)
     bool is_kept = (command->dw10 & RETAIN_EVENT) != 0;
     uint32_t size = log_fill(dev, log, content);
     if (offset > size)
-        return NVME_INVALID_FIELD;
+        return nvme_field_refuse(request, NVME_FIELD_DW(12, 0));
     uint32_t there = size - (uint32_t)offset < bytes ? size - (uint32_t)offset : bytes;
     memset(request->buffer, 0, bytes);
     memcpy(request->buffer, content + offset, there);

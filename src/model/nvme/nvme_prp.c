@@ -32,8 +32,6 @@ static uint16_t list_walk(struct nvme *dev, struct nvme_data *data, uint64_t lis
     const struct model_host *host = &dev->model.host;
     uint32_t page = dev->page_bytes;
 
-    if (!is_aligned(list, ENTRY_BYTES))
-        return NVME_PRP_OFFSET_INVALID;
     while (left > 0) {
         uint8_t entries[NVME_SEGMENTS * ENTRY_BYTES];
         uint32_t room = (page - (uint32_t)(list & (page - 1))) / ENTRY_BYTES;
@@ -71,17 +69,21 @@ uint16_t nvme_prp_map(struct nvme *dev, struct nvme_request *request, uint32_t b
         return NVME_INVALID_FIELD;
     if (bytes == 0)
         return NVME_SUCCESS;
-    if (!is_aligned(command->prp1, 4))
+    if (!is_aligned(command->prp1, 4)) {
+        request->bad_field = NVME_FIELD_PRP1;
         return NVME_PRP_OFFSET_INVALID;
+    }
     uint32_t first = smaller(bytes, page - (uint32_t)(command->prp1 & (page - 1)));
     segment_add(data, command->prp1, first);
     uint32_t left = bytes - first;
     if (left == 0)
         return NVME_SUCCESS;
+    if (!is_aligned(command->prp2, left > page ? ENTRY_BYTES : page)) {
+        request->bad_field = NVME_FIELD_PRP2;
+        return NVME_PRP_OFFSET_INVALID;
+    }
     if (left > page)
         return list_walk(dev, data, command->prp2, left);
-    if (!is_aligned(command->prp2, page))
-        return NVME_PRP_OFFSET_INVALID;
     segment_add(data, command->prp2, left);
     return NVME_SUCCESS;
 }

@@ -120,6 +120,7 @@ static struct nvme_request *request_take(struct nvme *dev, unsigned sqid)
     request->sqid = (uint16_t)sqid;
     request->answer = 0;
     request->bad_lba = 0;
+    request->bad_field = NVME_FIELD_NONE;
     request->step = NULL;
     request->ns = NULL;
     request->position = 0;
@@ -203,7 +204,7 @@ static void failure_log(struct nvme *dev, const struct nvme_request *request, ui
         .sqid = request->sqid,
         .cid = request->command.cid,
         .status = status,
-        .parameter = 0xffff,
+        .parameter = nvme_field_of(request, status & NVME_STATUS_CODE),
     };
     nvme_error_log(dev, &entry);
 }
@@ -265,8 +266,10 @@ static uint16_t execute(struct nvme *dev, struct nvme_request *request)
         return NVME_COMMAND_ID_CONFLICT;
     if (is_admin ? !nvme_admin_is_known(command->opcode) : !nvme_io_is_known(command->opcode))
         return NVME_INVALID_OPCODE;
-    if ((command->flags & (NVME_FLAGS_FUSE | NVME_FLAGS_PSDT)) != 0)
-        return NVME_INVALID_FIELD;
+    if ((command->flags & NVME_FLAGS_FUSE) != 0)
+        return nvme_field_refuse(request, NVME_FIELD_FLAGS);
+    if ((command->flags & NVME_FLAGS_PSDT) != 0)
+        return nvme_field_refuse(request, NVME_FIELD_PSDT);
     return is_admin ? nvme_admin_execute(dev, request) : nvme_io_execute(dev, request);
 }
 

@@ -28,6 +28,7 @@ static void activity_clear(struct nvme *dev)
     for (unsigned i = 0; i < dev->namespace_count; i++)
         dev->namespaces[i].is_formatting = false;
     dev->has_own_flush = false;
+    dev->had_queues = false;
     dev->intm = 0;
 }
 

@@ -58,6 +58,17 @@
 
 #define NVME_NSID_ALL   0xffffffffu
 
+/* Parameter Error Location (5.14.1.1): byte and bit of the command */
+#define NVME_FIELD(byte, bit)     ((uint16_t)((byte) | (bit) << 8))
+#define NVME_FIELD_NONE           0xffff
+#define NVME_FIELD_FLAGS          NVME_FIELD(1, 0)
+#define NVME_FIELD_PSDT           NVME_FIELD(1, 6)
+#define NVME_FIELD_CID            NVME_FIELD(2, 0)
+#define NVME_FIELD_NSID           NVME_FIELD(4, 0)
+#define NVME_FIELD_PRP1           NVME_FIELD(24, 0)
+#define NVME_FIELD_PRP2           NVME_FIELD(32, 0)
+#define NVME_FIELD_DW(dword, bit) NVME_FIELD((dword)*4 + (bit) / 8, (bit) % 8)
+
 /* Admin commands (5) */
 #define NVME_ADMIN_DELETE_SQ    0x00
 #define NVME_ADMIN_CREATE_SQ    0x01
@@ -115,6 +126,7 @@
 #define NVME_WRITE_FAULT             0x280
 #define NVME_UNRECOVERED_READ        0x281
 #define NVME_COMPARE_FAILURE         0x285
+#define NVME_STATUS_CODE             0x07ff
 #define NVME_STATUS_MORE             0x2000 /* the error log tells more */
 #define NVME_STATUS_DNR              0x4000 /* do not retry */
 

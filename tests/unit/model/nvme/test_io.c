@@ -65,7 +65,7 @@ static void reads_and_writes(void **state)
         }
         assert_int_equal(driver_io(&driver, 2, 0, 0x20000 / size + 1), 0x002); /* over MDTS */
         assert_int_equal(run((struct command){.opcode = 2, .nsid = 2, .prp1 = DATA}), 0x00b);
-        assert_int_equal(run((struct command){.opcode = 2, .nsid = NSID_ALL, .prp1 = DATA}), 0x00b);
+        assert_int_equal(run((struct command){.opcode = 2, .nsid = NSID_ALL, .prp1 = DATA}), 0x002);
         assert_int_equal(run((struct command){.opcode = 2, .flags = 1, .prp1 = DATA}), 0x002);
         assert_int_equal(run((struct command){.opcode = 2, .flags = 0x40, .prp1 = DATA}), 0x002);
         assert_int_equal(run((struct command){.opcode = 0x0d}), 0x001);
