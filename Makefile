@@ -17,7 +17,7 @@ help:
 	@echo 'make test   every test, under AddressSanitizer, UBSan and ThreadSanitizer'
 	@echo 'make setup-guest  fetch QEMU and a Linux for the guest tests, which are skipped without'
 	@echo 'make build  optimised build in $(BUILD)/'
-	@echo 'make bench  figures: call round trip, DMA registration'
+	@echo 'make bench  figures: call round trip, DMA registration, NVMe'
 	@echo 'make lint   style, layers, budgets, static analysis'
 	@echo 'make format rewrite the C sources in the house style'
 	@echo 'make clean  remove the build directories'

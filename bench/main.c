@@ -1,5 +1,5 @@
 /*
- * dextbench: call round trips, DMA registration and MMIO, embedded and through dextd.
+ * dextbench: call round trips, DMA registration, MMIO and NVMe, embedded and through dextd.
  *
  * Each host is measured in a process of its own (this program with --measure), since a process
  * that has embedded a host stays with it.
@@ -21,29 +21,37 @@
 #include "dext-host.h"
 #include "dextd_child.h"
 #include "measure.h"
+#include "nvme.h"
 #include "report.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct settings {
     struct measure_plan plan;
+    struct nvme_plan nvme;
+    bool has_calls, has_nvme; /* what is measured */
     const char *dextd;
     const char *host; /* --measure: which one, else NULL */
     bool json;
 };
 
-static const char *const devices[] = {BENCH_EDU, BENCH_TESTDEV};
-#define DEVICE_COUNT (sizeof(devices) / sizeof(*devices))
+enum { DEVICES_MAX = 4 };
 
 static const char help[] =
-    "Usage: dextbench [OPTION]...\n"
+    "Usage: dextbench [OPTION]... [calls | nvme]...\n"
     "\n"
-    "Measure the path from a client to a simulated device: call round trips beside a ping-pong\n"
-    "between two processes, DMA registration with many live regions, loads from mapped BARs; in\n"
-    "this process (embedded) and through dextd.\n"
+    "Measure the path from a client to a simulated device, in this process (embedded) and through\n"
+    "dextd. Without a word for what: both.\n"
+    "\n"
+    "  calls   call round trips beside a ping-pong between two processes, DMA registration with\n"
+    "          many live regions, loads from mapped BARs\n"
+    "  nvme    reads and writes of an NVMe device in memory and on a file, beside loops of pread,\n"
+    "          pwrite and io_uring on the same file\n"
     "\n"
     "  --rounds N          calls and loads (20000)\n"
     "  --region-rounds N   registrations at each number of live regions (2000)\n"
+    "  --milliseconds N    of each NVMe figure (250)\n"
+    "  --directory DIR     where a file of 128 MiB is made meanwhile; default: TMPDIR, else /tmp\n"
     "  --dextd PATH        the dextd to measure; default: DEXTD, else that of this build\n"
     "  --json              print JSON\n"
     "  --help              print this\n";
@@ -62,11 +70,33 @@ static int number(const char *name, const char *text, uint64_t *value)
     return 0;
 }
 
+/* What to measure: the words that stand there, or all. */
+static int choose(struct settings *settings, char *const *words)
+{
+    bool has_all = *words == NULL;
+
+    settings->has_calls = has_all;
+    settings->has_nvme = has_all;
+    for (; *words; words++) {
+        if (strcmp(*words, "calls") == 0) {
+            settings->has_calls = true;
+        } else if (strcmp(*words, "nvme") == 0) {
+            settings->has_nvme = true;
+        } else {
+            fprintf(stderr, "dextbench: unexpected argument \"%s\": want calls or nvme\n", *words);
+            return EXIT_USAGE;
+        }
+    }
+    return 0;
+}
+
 static int parse(struct settings *settings, int argc, char **argv)
 {
     static const struct option options[] = {
         {"rounds", required_argument, NULL, 'r'},
         {"region-rounds", required_argument, NULL, 'g'},
+        {"milliseconds", required_argument, NULL, 's'},
+        {"directory", required_argument, NULL, 'D'},
         {"dextd", required_argument, NULL, 'd'},
         {"measure", required_argument, NULL, 'm'},
         {"json", no_argument, NULL, 'j'},
@@ -75,6 +105,7 @@ static int parse(struct settings *settings, int argc, char **argv)
     };
     int option;
     int status = 0;
+    uint64_t milliseconds;
 
     while (status == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -83,6 +114,13 @@ static int parse(struct settings *settings, int argc, char **argv)
             break;
         case 'g':
             status = number("region-rounds", optarg, &settings->plan.region_rounds);
+            break;
+        case 's':
+            status = number("milliseconds", optarg, &milliseconds);
+            settings->nvme.seconds = (double)milliseconds / 1e3;
+            break;
+        case 'D':
+            settings->nvme.directory = optarg;
             break;
         case 'd':
             settings->dextd = optarg;
@@ -101,26 +139,76 @@ static int parse(struct settings *settings, int argc, char **argv)
             break;
         }
     }
-    if (status == 0 && optind < argc) {
-        fprintf(stderr, "dextbench: unexpected argument \"%s\"\n", argv[optind]);
-        status = EXIT_USAGE;
-    }
-    return status;
+    return status != 0 ? status : choose(settings, argv + optind);
 }
 
-static json_object *measure_embedded(const struct settings *settings, struct pingpong *pingpong)
+/* One host's worth of work: what it must have, and what of it is measured. */
+struct job {
+    const struct settings *settings;
+    const char *devices[DEVICES_MAX];
+    size_t device_count;
+    struct bench_file file;
+    struct pingpong pingpong;
+};
+
+static bool job_begin(struct job *job, const struct settings *settings)
+{
+    *job = (struct job){.settings = settings};
+    if (settings->has_calls) {
+        job->devices[job->device_count++] = BENCH_EDU;
+        job->devices[job->device_count++] = BENCH_TESTDEV;
+        if (!pingpong_open(&job->pingpong)) {
+            fprintf(stderr, "dextbench: cannot start the ping-pong: %s\n", strerror(errno));
+            return false;
+        }
+    }
+    if (settings->has_nvme) {
+        job->devices[job->device_count++] = BENCH_NVME_MEMORY;
+        job->devices[job->device_count++] = job->file.device;
+        return bench_file_create(&job->file, settings->nvme.directory);
+    }
+    return true;
+}
+
+static void job_end(struct job *job)
+{
+    bench_file_remove(&job->file);
+    if (job->settings->has_calls) {
+        pingpong_close(&job->pingpong);
+    }
+}
+
+/* On the host this process reaches; NULL with one line. */
+static json_object *job_measure(struct job *job)
+{
+    const struct settings *settings = job->settings;
+    json_object *figures = settings->has_calls ? measure_host(&settings->plan, &job->pingpong)
+                                               : json_object_new_object();
+    json_object *nvme =
+        figures && settings->has_nvme ? nvme_measure(&settings->nvme, &job->file) : NULL;
+
+    if (nvme) {
+        json_object_object_add(figures, "nvme", nvme);
+    } else if (settings->has_nvme) {
+        json_object_put(figures);
+        return NULL;
+    }
+    return figures;
+}
+
+static json_object *measure_embedded(struct job *job)
 {
     char *cause = NULL;
     json_object *figures = NULL;
     DextHost *host = dext_host_create(NULL, &cause);
     bool ok = host != NULL;
 
-    for (size_t i = 0; ok && i < DEVICE_COUNT; i++) {
-        ok = dext_host_add_device(host, devices[i], &cause) == 0;
+    for (size_t i = 0; ok && i < job->device_count; i++) {
+        ok = dext_host_add_device(host, job->devices[i], &cause) == 0;
     }
     ok = ok && dext_host_embed(host, &cause) == 0;
     if (ok) {
-        figures = measure_host(&settings->plan, pingpong);
+        figures = job_measure(job);
     } else {
         fprintf(stderr, "dextbench: %s\n", cause ? cause : "out of memory");
         free(cause);
@@ -129,13 +217,13 @@ static json_object *measure_embedded(const struct settings *settings, struct pin
     return figures;
 }
 
-static json_object *measure_dextd(const struct settings *settings, struct pingpong *pingpong)
+static json_object *measure_dextd(struct job *job)
 {
     struct dextd_child child;
     json_object *figures = NULL;
 
-    if (dextd_child_start(&child, settings->dextd, devices, DEVICE_COUNT)) {
-        figures = measure_host(&settings->plan, pingpong);
+    if (dextd_child_start(&child, job->settings->dextd, job->devices, job->device_count)) {
+        figures = job_measure(job);
         dextd_child_stop(&child);
     }
     return figures;
@@ -144,16 +232,14 @@ static json_object *measure_dextd(const struct settings *settings, struct pingpo
 /* --measure: the figures of one host as JSON on stdout. */
 static int measure(const struct settings *settings)
 {
-    struct pingpong pingpong;
+    struct job job;
+    json_object *figures = NULL;
 
-    if (!pingpong_open(&pingpong)) {
-        fprintf(stderr, "dextbench: cannot start the ping-pong: %s\n", strerror(errno));
-        return EXIT_FAILED;
+    if (job_begin(&job, settings)) {
+        figures =
+            strcmp(settings->host, "dextd") == 0 ? measure_dextd(&job) : measure_embedded(&job);
     }
-    json_object *figures = strcmp(settings->host, "dextd") == 0
-                               ? measure_dextd(settings, &pingpong)
-                               : measure_embedded(settings, &pingpong);
-    pingpong_close(&pingpong);
+    job_end(&job);
     if (!figures) {
         return EXIT_FAILED;
     }
@@ -167,13 +253,33 @@ static pid_t start_worker(const struct settings *settings, const char *host, int
 {
     char rounds[24];
     char region_rounds[24];
-    const char *argv[] = {"dextbench",       "--measure",   host,      "--rounds",      rounds,
-                          "--region-rounds", region_rounds, "--dextd", settings->dextd, NULL};
+    char milliseconds[24];
+    const char *argv[16] = {"dextbench",
+                            "--measure",
+                            host,
+                            "--rounds",
+                            rounds,
+                            "--region-rounds",
+                            region_rounds,
+                            "--milliseconds",
+                            milliseconds,
+                            "--directory",
+                            settings->nvme.directory,
+                            "--dextd",
+                            settings->dextd};
+    size_t used = 13;
     posix_spawn_file_actions_t actions;
     pid_t child = -1;
 
     snprintf(rounds, sizeof(rounds), "%" PRIu64, settings->plan.rounds);
     snprintf(region_rounds, sizeof(region_rounds), "%" PRIu64, settings->plan.region_rounds);
+    snprintf(milliseconds, sizeof(milliseconds), "%.0f", settings->nvme.seconds * 1e3);
+    if (settings->has_calls) {
+        argv[used++] = "calls";
+    }
+    if (settings->has_nvme) {
+        argv[used++] = "nvme";
+    }
     int error = posix_spawn_file_actions_init(&actions);
     if (error == 0) {
         error = posix_spawn_file_actions_adddup2(&actions, fd, STDOUT_FILENO);
@@ -216,8 +322,10 @@ static json_object *run_worker(const struct settings *settings, const char *host
 int main(int argc, char **argv)
 {
     const char *from_environment = getenv("DEXTD");
+    const char *directory = getenv("TMPDIR");
     struct settings settings = {
         .plan = {.rounds = 20000, .region_rounds = 2000},
+        .nvme = {.seconds = 0.25, .directory = directory ? directory : "/tmp"},
         .dextd = from_environment ? from_environment : DEXTD_PATH,
     };
 

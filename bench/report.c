@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#include "nvme.h"
+
 static double number_of(json_object *object, const char *key)
 {
     json_object *value = NULL;
@@ -27,7 +29,7 @@ static void print_row(const char *label, json_object *embedded, json_object *dex
            number_of(embedded, "p99_us"), number_of(dextd, "p50_us"), number_of(dextd, "p99_us"));
 }
 
-static void print_table(json_object *embedded, json_object *dextd)
+static void print_calls(json_object *embedded, json_object *dextd)
 {
     static const struct {
         const char *key;
@@ -61,7 +63,13 @@ static void print_table(json_object *embedded, json_object *dextd)
 void report(json_object *embedded, json_object *dextd, bool as_json)
 {
     if (!as_json) {
-        print_table(embedded, dextd);
+        if (member(embedded, "config_read")) {
+            print_calls(embedded, dextd);
+        }
+        if (member(embedded, "nvme")) {
+            nvme_report("embedded", member(embedded, "nvme"));
+            nvme_report("dextd", member(dextd, "nvme"));
+        }
         return;
     }
     json_object *top = json_object_new_object();

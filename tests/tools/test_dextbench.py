@@ -4,7 +4,9 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import json
+import os
 import sys
+import tempfile
 
 import toolstest
 from toolstest import DEXTD, run
@@ -13,9 +15,14 @@ DEXTBENCH = sys.argv[3]
 TIMES = ["config_read", "ping_pong", "mmio_read_call", "mmio_load_trapped", "mmio_load_direct"]
 
 
+LOADS = [f"random_{what}_4k_depth_{depth}" for what in ("read", "write")
+         for depth in (1, 32, 128)] + ["sequential_read_128k", "sequential_write_128k"]
+NVME = ["nvme", "--milliseconds", "5", "--dextd", DEXTD]
+
+
 class Bench(toolstest.ToolTest):
     def test_every_figure_is_there(self):
-        result = run("--json", "--rounds", "50", "--region-rounds", "5", "--dextd", DEXTD,
+        result = run("--json", "--rounds", "50", "--region-rounds", "5", "--dextd", DEXTD, "calls",
                      program=DEXTBENCH)
         figures = json.loads(self.assert_fine(result))
         self.assertEqual(set(figures), {"embedded", "dextd"})
@@ -29,9 +36,56 @@ class Bench(toolstest.ToolTest):
             self.assertEqual([row["live"] for row in host["register_unregister"]],
                              [1, 1000, 60000])
 
+    def test_every_nvme_figure_is_there(self):
+        with tempfile.TemporaryDirectory(prefix="dextbench-") as folder:
+            result = run("--json", *NVME, "--directory", folder, program=DEXTBENCH)
+            self.assertEqual(os.listdir(folder), [])
+        figures = json.loads(self.assert_fine(result))
+        self.assertEqual(set(figures), {"embedded", "dextd"})
+        for host in figures.values():
+            self.assertEqual(set(host), {"nvme"})
+            nvme = host["nvme"]
+            self.assertEqual(set(nvme), {"rows", "io_uring_refusal", "copy_4k", "doorbell"})
+            self.assertGreater(nvme["copy_4k"]["p50_us"], 0)
+            self.assertGreater(nvme["doorbell"]["count"], 0)
+            self.assertEqual([row["name"] for row in nvme["rows"]], LOADS)
+            who = {"memory", "file", "plain"}
+            if nvme["io_uring_refusal"] is None:
+                who.add("io_uring")
+            for row in nvme["rows"]:
+                self.check_load(row, who)
+
+    def check_load(self, row, who):
+        self.assertEqual(set(row), {"name", "bytes", "depth", "file_to_plain", *who})
+        self.assertEqual(row["bytes"], 4096 if "4k" in row["name"] else 131072)
+        self.assertAlmostEqual(row["file_to_plain"], row["file"]["iops"] / row["plain"]["iops"],
+                               delta=0.001)
+        for name in who:
+            figures = row[name]
+            self.assertGreater(figures["iops"], 0)
+            self.assertAlmostEqual(figures["mb_per_s"], figures["iops"] * row["bytes"] / 1e6,
+                                   delta=0.1)
+            self.assertEqual("p50_us" in figures, row["depth"] == 1)
+            if row["depth"] == 1:
+                self.assertGreater(figures["count"], 0)
+                self.assertLessEqual(figures["p50_us"], figures["p99_us"])
+
+    def test_the_nvme_table(self):
+        text = self.assert_fine(run(*NVME, program=DEXTBENCH))
+        for load in LOADS:
+            self.assertEqual(text.count(load + ","), 2, load)
+        self.assertNotIn("config read", text)
+        self.assertEqual(text.count("to copy 4 KiB"), 2)
+
+    def test_no_place_for_the_file(self):
+        result = run("--measure", "embedded", "nvme", "--directory", "/nonexistent",
+                     program=DEXTBENCH)
+        self.assertEqual((result.status, result.out), (1, ""))
+        self.assertIn("cannot make a file of 128 MiB in /nonexistent: No such file", result.err)
+
     def test_wrong_command_lines(self):
         for arguments in (("--rounds", "0"), ("--rounds", "x"), ("--region-rounds", "-1"),
-                          ("stray",)):
+                          ("--milliseconds", "0"), ("nvme", "stray"), ("stray",)):
             self.assert_fails(run(*arguments, program=DEXTBENCH), 2, "dextbench: ", arguments[-1])
 
     def test_a_dextd_that_is_not_there(self):

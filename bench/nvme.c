@@ -1,0 +1,322 @@
+/*
+ * NVMe loads and their yardsticks, in rounds that take turns.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "nvme.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "nvme_driver.h"
+#include "plain_io.h"
+
+enum { ROUNDS = 5, SUBJECTS = 4, BATCH = 64, LATENCIES = 1 << 19 };
+enum { COPIES = 50, COPY_BATCHES = 400, DOORBELLS = 2000, COPY_BYTES = 4096, COPY_SPAN = 64 << 20 };
+
+static const struct io_shape shapes[] = {
+    {"random_read_4k_depth_1", false, true, 4096, 1},
+    {"random_read_4k_depth_32", false, true, 4096, 32},
+    {"random_read_4k_depth_128", false, true, 4096, 128},
+    {"random_write_4k_depth_1", true, true, 4096, 1},
+    {"random_write_4k_depth_32", true, true, 4096, 32},
+    {"random_write_4k_depth_128", true, true, 4096, 128},
+    {"sequential_read_128k", false, false, NVME_TRANSFER_MAX, 8},
+    {"sequential_write_128k", true, false, NVME_TRANSFER_MAX, 8},
+};
+
+/* Whoever does the same load: the device in memory, the one on the file, the yardsticks. */
+struct subject {
+    const char *key;
+    io_run *run;
+    void *context;
+    struct io_place place;
+    struct samples latencies;
+    double rates[ROUNDS]; /* operations a second */
+};
+
+struct controller {
+    io_connect_t connection;
+    struct nvme nvme;
+};
+
+static bool complain(const char *what, const char *why)
+{
+    fprintf(stderr, "dextbench: %s: %s\n", what, why);
+    return false;
+}
+
+static bool controller_connect(struct controller *controller, uint8_t bus)
+{
+    controller->connection = apple_dext_connect(bus, 0, 0);
+    kern_return_t code = apple_dext_claim(controller->connection);
+    return code == KERN_SUCCESS || complain("cannot claim NVMe", apple_dext_status_text(code));
+}
+
+static bool controller_start(struct controller *controller, const struct io_shape *shape)
+{
+    const struct nvme_options options = {
+        .queues = 1, .depth = shape->depth, .transfer_bytes = shape->bytes};
+    const char *problem = nvme_open(&controller->nvme, controller->connection, &options);
+    if (!problem) {
+        problem = nvme_start(&controller->nvme);
+    }
+    if (!problem) {
+        return true;
+    }
+    nvme_close(&controller->nvme);
+    return complain("cannot start NVMe", problem);
+}
+
+static void issue(struct nvme_queue *queue, const struct io_shape *shape, struct io_place *place,
+                  unsigned slot)
+{
+    nvme_transfer(queue, slot, shape->is_write ? NVME_WRITE : NVME_READ,
+                  io_place_next(place, shape) / queue->nvme->block_bytes, shape->bytes, 0);
+}
+
+static bool controller_run(void *context, const struct io_shape *shape, struct io_place *place,
+                           double us, struct samples *latencies, struct io_count *count)
+{
+    struct nvme_queue *queue = &((struct controller *)context)->nvme.queues[1];
+    double start = clock_us();
+    double now = start;
+    unsigned under_way = 0;
+
+    *count = (struct io_count){0};
+    for (; under_way < shape->depth; under_way++) {
+        issue(queue, shape, place, under_way);
+    }
+    while (under_way > 0) {
+        struct nvme_done done[BATCH];
+        nvme_ring(queue);
+        unsigned found = nvme_wait(queue, done, BATCH);
+        if (found == 0) {
+            return complain("NVMe", "no completion");
+        }
+        double end = clock_us();
+        if (latencies) {
+            samples_add(latencies, end - now);
+        }
+        now = end;
+        for (unsigned i = 0; i < found; i++) {
+            if (done[i].status != 0) {
+                return complain("NVMe", "a command failed");
+            }
+            under_way--;
+            if (now - start < us) {
+                issue(queue, shape, place, done[i].slot);
+                under_way++;
+            }
+        }
+        count->operations += found;
+    }
+    count->us = now - start;
+    return true;
+}
+
+static int compare(const void *left, const void *right)
+{
+    double a = *(const double *)left;
+    double b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+static double median_rate(struct subject *subject)
+{
+    qsort(subject->rates, ROUNDS, sizeof(subject->rates[0]), compare);
+    return subject->rates[ROUNDS / 2];
+}
+
+/* The subjects take turns, so that all see the same machine. */
+static bool run_rounds(const struct nvme_plan *plan, const struct io_shape *shape,
+                       struct subject *subjects, unsigned count)
+{
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (unsigned i = 0; i < count; i++) {
+            struct subject *subject = &subjects[i];
+            struct io_count done;
+            if (!subject->run(subject->context, shape, &subject->place,
+                              plan->seconds * 1e6 / ROUNDS,
+                              shape->depth == 1 ? &subject->latencies : NULL, &done)) {
+                return false;
+            }
+            subject->rates[round] = (double)done.operations * 1e6 / done.us;
+        }
+    }
+    return true;
+}
+
+static json_object *row_of(const struct io_shape *shape, struct subject *subjects, unsigned count)
+{
+    json_object *row = json_object_new_object();
+    double rates[SUBJECTS] = {0};
+
+    json_object_object_add(row, "name", json_object_new_string(shape->name));
+    json_object_object_add(row, "bytes", json_object_new_uint64(shape->bytes));
+    json_object_object_add(row, "depth", json_object_new_uint64(shape->depth));
+    for (unsigned i = 0; i < count; i++) {
+        struct subject *subject = &subjects[i];
+        json_object *figures =
+            shape->depth == 1 ? samples_json(&subject->latencies) : json_object_new_object();
+        rates[i] = median_rate(subject);
+        json_object_object_add(figures, "iops", figure_json(rates[i]));
+        json_object_object_add(figures, "mb_per_s", figure_json(rates[i] * shape->bytes / 1e6));
+        json_object_object_add(row, subject->key, figures);
+    }
+    json_object_object_add(row, "file_to_plain", figure_json(rates[1] / rates[2]));
+    return row;
+}
+
+/* Everything of one load: NULL with one line. */
+static json_object *measure_shape(const struct nvme_plan *plan, const struct io_shape *shape,
+                                  struct controller *memory, struct controller *drive, int fd)
+{
+    struct plain_io plain = {.fd = fd};
+    const struct io_place place = {.span = BENCH_FILE_BYTES, .random = 88172645463325252u};
+    struct subject subjects[SUBJECTS] = {
+        {.key = "memory", .run = controller_run, .context = memory, .place = place},
+        {.key = "file", .run = controller_run, .context = drive, .place = place},
+        {.key = "plain", .run = plain_io_run, .context = &plain, .place = place},
+        {.key = "io_uring", .run = uring_io_run, .context = &plain, .place = place},
+    };
+    unsigned count = uring_io_refusal() ? SUBJECTS - 1 : SUBJECTS;
+    json_object *row = NULL;
+
+    if (!controller_start(memory, shape)) {
+        return NULL;
+    }
+    bool is_started = controller_start(drive, shape);
+    bool ok = is_started;
+    plain.buffers = calloc(shape->depth, shape->bytes);
+    ok = ok && plain.buffers;
+    for (unsigned i = 0; i < count; i++) {
+        ok = samples_create(&subjects[i].latencies, shape->depth == 1 ? LATENCIES : 1) && ok;
+    }
+    if (ok && run_rounds(plan, shape, subjects, count)) {
+        row = row_of(shape, subjects, count);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        samples_destroy(&subjects[i].latencies);
+    }
+    free(plain.buffers);
+    nvme_close(&memory->nvme);
+    if (is_started) {
+        nvme_close(&drive->nvme);
+    }
+    return row;
+}
+
+/* Microseconds to copy 4 KiB from somewhere in memory, which no transfer can do without. */
+static json_object *copy_cost(void)
+{
+    static uint8_t target[COPY_BYTES];
+    const struct io_shape shape = {"copy", false, true, COPY_BYTES, 1};
+    struct io_place place = {.span = COPY_SPAN, .random = 88172645463325252u};
+    uint8_t *memory = malloc(COPY_SPAN);
+    struct samples samples;
+    json_object *figures = NULL;
+
+    bool ok = samples_create(&samples, COPY_BATCHES) && memory;
+    if (ok) {
+        memset(memory, 1, COPY_SPAN);
+    }
+    for (unsigned i = 0; ok && i < COPY_BATCHES; i++) {
+        double start = clock_us();
+        for (unsigned n = 0; n < COPIES; n++) {
+            memcpy(target, memory + io_place_next(&place, &shape), COPY_BYTES);
+            __asm__ volatile("" : : "r"(target) : "memory"); /* every copy is for somebody */
+        }
+        samples_add(&samples, (clock_us() - start) / COPIES);
+    }
+    if (ok) {
+        figures = samples_json(&samples);
+    }
+    samples_destroy(&samples);
+    free(memory);
+    return figures;
+}
+
+/* Microseconds a doorbell costs its driver; what two looks at the clock cost is taken off. */
+static bool measure_doorbell(struct controller *controller, json_object *figures)
+{
+    const struct nvme_command flush = {.opcode = NVME_FLUSH, .nsid = 1};
+    const struct io_shape shape = {"doorbell", false, true, 4096, 1};
+    struct samples samples;
+    struct nvme_done done;
+    double start = clock_us();
+
+    for (unsigned i = 0; i < DOORBELLS; i++) {
+        clock_us();
+    }
+    double clock_cost = (clock_us() - start) / DOORBELLS;
+    if (!controller_start(controller, &shape)) {
+        return false;
+    }
+    struct nvme_queue *queue = &controller->nvme.queues[1];
+    bool ok = samples_create(&samples, DOORBELLS);
+    for (unsigned i = 0; ok && i < DOORBELLS; i++) {
+        nvme_submit(queue, 0, &flush);
+        start = clock_us();
+        nvme_ring(queue);
+        double cost = clock_us() - start - clock_cost;
+        samples_add(&samples, cost > 0 ? cost : 0);
+        ok = nvme_wait(queue, &done, 1) == 1 || complain("NVMe", "no completion");
+    }
+    if (ok) {
+        json_object_object_add(figures, "doorbell", samples_json(&samples));
+    }
+    samples_destroy(&samples);
+    nvme_close(&controller->nvme);
+    return ok;
+}
+
+static bool measure_all(const struct nvme_plan *plan, struct controller *memory,
+                        struct controller *drive, int fd, json_object *figures)
+{
+    const char *refusal = uring_io_refusal();
+    json_object *rows = json_object_new_array();
+
+    json_object_object_add(figures, "rows", rows);
+    json_object_object_add(figures, "io_uring_refusal",
+                           refusal ? json_object_new_string(refusal) : NULL);
+    json_object_object_add(figures, "copy_4k", copy_cost());
+    if (!measure_doorbell(memory, figures)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        json_object *row = measure_shape(plan, &shapes[i], memory, drive, fd);
+        if (!row) {
+            return false;
+        }
+        json_object_array_add(rows, row);
+    }
+    return true;
+}
+
+json_object *nvme_measure(const struct nvme_plan *plan, struct bench_file *file)
+{
+    static struct controller memory;
+    static struct controller drive;
+    json_object *figures = json_object_new_object();
+    int fd = open(file->path, O_RDWR | O_CLOEXEC);
+    bool ok = fd >= 0 || complain(file->path, strerror(errno));
+
+    bench_file_remove(file); /* the host has it open too: it goes with both, however that ends */
+    ok = ok && controller_connect(&memory, 3) && controller_connect(&drive, 4) &&
+         measure_all(plan, &memory, &drive, fd, figures);
+    apple_dext_disconnect(memory.connection);
+    apple_dext_disconnect(drive.connection);
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (!ok) {
+        json_object_put(figures);
+        return NULL;
+    }
+    return figures;
+}
