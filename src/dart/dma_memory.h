@@ -14,7 +14,8 @@ struct dma_memory;
 /* Called by the DART while a device accesses a live mapping, on any thread, several at once. */
 struct dma_memory_ops {
     /* Copy length bytes at offset to or from buffer. The caller has checked offset + length against
-     * bytes. 0, or -EFAULT when the owner's pages are not there (any more). May block shortly. */
+     * bytes. 0, or -EFAULT when the owner's pages are not there (any more). May block shortly, and
+     * for seconds where the owner must be asked for every access. */
     int (*read)(struct dma_memory *memory, uint64_t offset, void *buffer, size_t length);
     int (*write)(struct dma_memory *memory, uint64_t offset, const void *buffer, size_t length);
 

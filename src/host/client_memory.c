@@ -1,5 +1,6 @@
 /*
- * Client memory: shared through its file, else process_vm_readv and process_vm_writev.
+ * Client memory: asked for where the client serves it, shared through its file, else
+ * process_vm_readv and process_vm_writev.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -33,6 +34,7 @@ struct client_process *client_process_create(pid_t pid)
         pthread_mutex_init(&process->lock, NULL);
         client_maps_init(&process->maps, pid);
         shared_files_init(&process->files);
+        served_memories_init(&process->served, pid, SERVED_PATIENCE_NS);
     }
     return process;
 }
@@ -46,10 +48,16 @@ struct client_process *client_process_get(struct client_process *process)
 void client_process_put(struct client_process *process)
 {
     if (process && atomic_fetch_sub(&process->references, 1) == 1) {
+        served_memories_destroy(&process->served);
         client_maps_close(&process->maps);
         pthread_mutex_destroy(&process->lock);
         free(process);
     }
+}
+
+void client_process_cut(struct client_process *process)
+{
+    served_memories_cut(&process->served);
 }
 
 static int client_memory_copy(struct client_memory *self, uint64_t offset, void *buffer,
@@ -207,10 +215,17 @@ static void log_path(const struct client_memory *self, uint64_t address, int sha
               share_error);
 }
 
-int client_memory_create(struct client_process *process, uint64_t address, uint64_t bytes,
-                         struct dma_memory **out)
+static void log_unreachable(const struct client_process *process, uint64_t address, uint64_t bytes,
+                            int error)
 {
-    *out = NULL;
+    log_warning("host", "memory of process %d at 0x%llx, %llu bytes: cannot be reached (%d)",
+                (int)process->pid, (unsigned long long)address, (unsigned long long)bytes, error);
+}
+
+/* Memory that is there, in a file or not. */
+static int client_memory_create_plain(struct client_process *process, uint64_t address,
+                                      uint64_t bytes, struct dma_memory **out)
+{
     struct client_memory *self = calloc(1, sizeof(*self));
     if (!self) {
         return -ENOMEM;
@@ -226,9 +241,6 @@ int client_memory_create(struct client_process *process, uint64_t address, uint6
         error = client_memory_touch(process->pid, address, bytes);
     }
     if (error) {
-        log_warning("host", "memory of process %d at 0x%llx, %llu bytes: cannot be reached (%d)",
-                    (int)process->pid, (unsigned long long)address, (unsigned long long)bytes,
-                    error);
         free(self);
         return error;
     }
@@ -236,4 +248,22 @@ int client_memory_create(struct client_process *process, uint64_t address, uint6
     log_path(self, address, share_error);
     *out = &self->memory;
     return 0;
+}
+
+int client_memory_create(struct client_process *process, uint64_t address, uint64_t bytes,
+                         struct dma_memory **out)
+{
+    *out = NULL;
+    int error = served_memory_create(&process->served, address, bytes, out);
+    if (!error) {
+        log_debug("host", "client %d: 0x%llx, %llu bytes: served by the client", (int)process->pid,
+                  (unsigned long long)address, (unsigned long long)bytes);
+    }
+    if (error == -ENOENT) {
+        error = client_memory_create_plain(process, address, bytes, out);
+    }
+    if (error && error != -ENOMEM) {
+        log_unreachable(process, address, bytes, error);
+    }
+    return error;
 }

@@ -14,6 +14,7 @@
 
 #include "dart/dma_memory.h"
 #include "host/client_mapping.h"
+#include "host/served_memory.h"
 #include "host/shared_file.h"
 
 /* A client process as an owner of memory. Counted: memory objects outlive its session. */
@@ -23,7 +24,8 @@ struct client_process {
     _Atomic bool is_gone; /* its memory must not be looked for any more: the pid may be reused */
     pthread_mutex_t lock; /* the two below; nothing else is taken under it */
     struct client_maps maps;
-    struct shared_files files; /* each counted by the regions in it */
+    struct shared_files files;     /* each counted by the regions in it */
+    struct served_memories served; /* has a lock of its own */
 };
 
 /** One reference, NULL when out of memory. */
@@ -31,17 +33,22 @@ struct client_process *client_process_create(pid_t pid);
 struct client_process *client_process_get(struct client_process *process);
 void client_process_put(struct client_process *process);
 
+/** The process has gone or is sent away: devices that wait for memory it serves wait no longer. */
+void client_process_cut(struct client_process *process);
+
 /**
  * Describe [address, address + bytes) of a client. Any thread.
  *
- * A stretch of one file mapped shared, guest RAM as a rule, is shared with the host by descriptor:
- * the device reaches the file's pages, whatever becomes of the client's mapping or of the client.
- * Anything else is reached through the kernel's cross-process copy calls, and every page of it is
- * touched here, so that holes show now and not when the device comes by. Either way the device sees
- * the client's later stores and the client the device's; writes to memory the client itself may
- * only read are -EFAULT.
+ * A range that the client serves is asked for, access by access (host/served_memory.h). A stretch
+ * of one file mapped shared, guest RAM as a rule, is shared with the host by descriptor: the device
+ * reaches the file's pages, whatever becomes of the client's mapping or of the client. Anything
+ * else is reached through the kernel's cross-process copy calls, and every page of it is touched
+ * here, so that holes show now and not when the device comes by. Either way the device sees the
+ * client's later stores and the client the device's; writes to memory the client itself may only
+ * read are -EFAULT.
  *
- * 0 and *out (owned by the caller until ops->release); -EFAULT a page is not there; -ESRCH the
+ * 0 and *out (owned by the caller until ops->release); -EFAULT a page is not there, or served
+ * memory only in part; -ESRCH the
  * process has gone; -EPERM the kernel does not let us (ptrace policy); -ENOMEM.
  */
 int client_memory_create(struct client_process *process, uint64_t address, uint64_t bytes,

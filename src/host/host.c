@@ -351,6 +351,17 @@ static void host_end_sessions(DextHost *host)
     }
 }
 
+/* An access that waits for a client's memory holds up the end of its service. */
+static void host_cut_clients(DextHost *host)
+{
+    struct session *session;
+    pthread_mutex_lock(&host->lock);
+    TAILQ_FOREACH (session, &host->sessions, link) {
+        client_process_cut(session->process);
+    }
+    pthread_mutex_unlock(&host->lock);
+}
+
 void dext_host_destroy(DextHost *host)
 {
     struct service *service;
@@ -358,6 +369,7 @@ void dext_host_destroy(DextHost *host)
         return;
     }
     server_stop(host->server);
+    host_cut_clients(host);
     while ((service = host_take_service(host)) != NULL) {
         service_terminate(service, true);
         service_put(service);

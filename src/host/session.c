@@ -93,6 +93,7 @@ void session_end(struct session *session)
     if (!is_first) {
         return;
     }
+    client_process_cut(session->process); /* first: an access that waits holds up what follows */
     registry_unwatch_all(session->host->registry, session);
     struct connection *connection;
     while ((connection = session_first_connection(session)) != NULL) {
@@ -297,37 +298,83 @@ static IOReturn session_interest_add(struct session *session, struct wire_messag
     return kIOReturnSuccess;
 }
 
+static IOReturn session_memory_open(struct session *session, struct wire_message *request,
+                                    struct wire_message *reply)
+{
+    uint64_t id = 0;
+    int fd = -1;
+    if (!wire_is_consumed(request)) {
+        return kIOReturnIPCError;
+    }
+    int error = served_channel_open(&session->process->served, &id, &fd);
+    if (!error) {
+        wire_put_u64(reply, id);
+        wire_put_fd(reply, fd);
+    }
+    if (!error && reply->is_bad) {
+        served_channel_close(&session->process->served, id);
+    }
+    return status_from_errno(error);
+}
+
+static IOReturn session_memory_serve(struct session *session, struct wire_message *request)
+{
+    uint64_t id = wire_get_u64(request);
+    uint64_t address = wire_get_u64(request);
+    uint64_t bytes = wire_get_u64(request);
+    if (!wire_is_consumed(request)) {
+        return kIOReturnIPCError;
+    }
+    return status_from_errno(served_range_add(&session->process->served, id, address, bytes));
+}
+
+static IOReturn session_memory_end(struct session *session, struct wire_message *request)
+{
+    uint64_t which = wire_get_u64(request);
+    if (!wire_is_consumed(request)) {
+        return kIOReturnIPCError;
+    }
+    return status_from_errno(request->header.type == WIRE_MEMORY_CLOSE
+                                 ? served_channel_close(&session->process->served, which)
+                                 : served_range_withdraw(&session->process->served, which));
+}
+
+static IOReturn session_answer(struct session *session, struct wire_message *request,
+                               struct wire_message *reply, struct connection **opened)
+{
+    switch (request->header.type) {
+    case WIRE_MATCH:
+        return session_match(session, request, reply);
+    case WIRE_ENTRY:
+        return session_entry(session, request, reply);
+    case WIRE_OPEN:
+        return session_open(session, request, reply, opened);
+    case WIRE_NOTIFY_ADD:
+        return session_notify_add(session, request, reply);
+    case WIRE_NOTIFY_REMOVE:
+        return session_notify_remove(session, request);
+    case WIRE_INTEREST_ADD:
+        return session_interest_add(session, request);
+    case WIRE_MEMORY_OPEN:
+        return session_memory_open(session, request, reply);
+    case WIRE_MEMORY_SERVE:
+        return session_memory_serve(session, request);
+    case WIRE_MEMORY_WITHDRAW:
+    case WIRE_MEMORY_CLOSE:
+        return session_memory_end(session, request);
+    default:
+        return kIOReturnIPCError;
+    }
+}
+
 void session_request(struct session *session, struct wire_message *request,
                      struct wire_message *reply, struct connection **opened)
 {
     *opened = NULL;
     wire_message_answer(reply, request);
-    IOReturn status = kIOReturnIPCError;
     trace_set_current_call(request->header.call_id);
-    if (request->fd_count == 0) {
-        switch (request->header.type) {
-        case WIRE_MATCH:
-            status = session_match(session, request, reply);
-            break;
-        case WIRE_ENTRY:
-            status = session_entry(session, request, reply);
-            break;
-        case WIRE_OPEN:
-            status = session_open(session, request, reply, opened);
-            break;
-        case WIRE_NOTIFY_ADD:
-            status = session_notify_add(session, request, reply);
-            break;
-        case WIRE_NOTIFY_REMOVE:
-            status = session_notify_remove(session, request);
-            break;
-        case WIRE_INTEREST_ADD:
-            status = session_interest_add(session, request);
-            break;
-        default:
-            break;
-        }
-    }
+    IOReturn status =
+        request->fd_count ? kIOReturnIPCError : session_answer(session, request, reply, opened);
     if (reply->is_bad && !*opened) {
         wire_message_answer(reply, request);
         status = kIOReturnNoMemory;

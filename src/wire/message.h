@@ -97,4 +97,14 @@ int wire_receive(int socket_fd, struct wire_message *message);
  */
 int wire_receive_guarded(int socket_fd, int guard_fd, struct wire_message *message);
 
+/** CLOCK_MONOTONIC: what deadlines are counted in. */
+uint64_t wire_now_ns(void);
+
+/**
+ * Send or receive a whole frame on a non-blocking socket before a deadline, not 0. As wire_send and
+ * wire_receive; -ETIMEDOUT, after which the stream is unusable like after any error.
+ */
+int wire_send_until(int socket_fd, uint64_t deadline_ns, struct wire_message *message);
+int wire_receive_until(int socket_fd, uint64_t deadline_ns, struct wire_message *message);
+
 #endif

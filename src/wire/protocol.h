@@ -2,10 +2,11 @@
  * What the frames between a client process and a host mean.
  *
  * A client process has one control socket (registry, opening), one event socket (handed out in the
- * reply to HELLO; frames go from host to client only) and one call socket an open connection
- * (handed out in the reply to OPEN). On control and call sockets the client sends a request and
- * waits for the reply, which repeats its type, sequence and call id; the reply's status is an
- * IOReturn. Names in the payload lists: u32, u64 fixed width; str, value as in wire/message.h and
+ * reply to HELLO; frames go from host to client only), one call socket an open connection (handed
+ * out in the reply to OPEN) and memory sockets (handed out in the reply to MEMORY_OPEN; the host
+ * asks, the client answers). On control and call sockets the client sends a request and waits for
+ * the reply. A reply repeats type, sequence and call id of its request; its status is an IOReturn.
+ * Names in the payload lists: u32, u64 fixed width; str, value as in wire/message.h and
  * wire/value.h. docs/wire.md has the tables for readers of other languages.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -28,6 +29,12 @@ enum wire_type {
     WIRE_NOTIFY_REMOVE = 6, /* u64 token (matching or interest) -> */
     WIRE_INTEREST_ADD = 7,  /* u64 token, u64 entry id -> */
 
+    /* Memory of the client that the client answers for (served memory). */
+    WIRE_MEMORY_OPEN = 8,      /* -> u64 channel id; fd: memory socket */
+    WIRE_MEMORY_SERVE = 9,     /* u64 channel id, u64 address, u64 bytes -> */
+    WIRE_MEMORY_WITHDRAW = 10, /* u64 address of a range -> */
+    WIRE_MEMORY_CLOSE = 11,    /* u64 channel id -> ; its ranges are withdrawn */
+
     /* Call sockets. */
     WIRE_CALL = 16,   /* u32 selector, u32 flags, u32 scalars in, u32 scalars out, u64 struct bytes
                          in, u64 struct bytes out, u64 wake port, u64 reference[8], scalars, bytes
@@ -42,6 +49,11 @@ enum wire_type {
     WIRE_EVENT_MATCH = 33,      /* u64 token, u64 entry id */
     WIRE_EVENT_DEAD = 34,       /* u64 entry id: it and its connections are dead names from now */
     WIRE_EVENT_INTEREST = 35,   /* u64 token, u64 entry id, u32 message type, u32 0, u64 argument */
+
+    /* Memory sockets: the host asks, one request at a time. Status 0 or any other: it is a fault of
+     * the device then. */
+    WIRE_MEMORY_READ = 48,  /* u64 address, u64 length -> that many bytes */
+    WIRE_MEMORY_WRITE = 49, /* u64 address, u64 length, that many bytes -> */
 };
 
 enum wire_notify {
@@ -55,6 +67,7 @@ enum wire_notify {
 #define WIRE_MAX_REFERENCES 8
 #define WIRE_MAX_ARGUMENTS  16 /* of a completion */
 #define WIRE_MAX_STRUCT     (UINT32_C(4) * 1024 * 1024)
+#define WIRE_MAX_MEMORY     65536 /* bytes of one WIRE_MEMORY_READ or _WRITE */
 
 /* Keys of the reply to WIRE_ENTRY. */
 #define WIRE_ENTRY_NAME       "name"       /* string */

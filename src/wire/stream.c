@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 union wire_control {
@@ -19,28 +20,54 @@ union wire_control {
     char bytes[CMSG_SPACE(sizeof(int) * WIRE_MAX_FDS)];
 };
 
-static int wire_wait_writable(int socket_fd)
+uint64_t wire_now_ns(void)
 {
-    struct pollfd pfd = {.fd = socket_fd, .events = POLLOUT};
-    while (poll(&pfd, 1, -1) < 0) {
-        if (errno != EINTR) {
-            return -errno;
-        }
-    }
-    return 0;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* Until there is something to read; the guard comes first. */
-static int wire_wait_readable(int socket_fd, int guard_fd)
+/* 0 when one of the descriptors is ready, -ETIMEDOUT. deadline_ns 0: no deadline. */
+static int wire_poll(struct pollfd *fds, unsigned count, uint64_t deadline_ns)
 {
-    struct pollfd fds[2] = {{.fd = guard_fd, .events = POLLIN},
-                            {.fd = socket_fd, .events = POLLIN}};
-    while (poll(fds, 2, -1) < 0) {
-        if (errno != EINTR) {
+    for (;;) {
+        uint64_t now = deadline_ns ? wire_now_ns() : 0;
+        uint64_t left = deadline_ns > now ? deadline_ns - now : 0;
+        struct timespec patience = {.tv_sec = (time_t)(left / 1000000000),
+                                    .tv_nsec = (long)(left % 1000000000)};
+        int ready = ppoll(fds, count, deadline_ns ? &patience : NULL, NULL);
+        if (ready > 0) {
+            return 0;
+        }
+        if (ready < 0 && errno != EINTR) {
             return -errno;
         }
+        if (ready == 0 && left == 0) {
+            return -ETIMEDOUT;
+        }
     }
-    return fds[0].revents ? -ECANCELED : 0;
+}
+
+static int wire_wait_writable(int socket_fd, uint64_t deadline_ns)
+{
+    struct pollfd pfd = {.fd = socket_fd, .events = POLLOUT};
+    return wire_poll(&pfd, 1, deadline_ns);
+}
+
+/* One stream and what may cut short the wait for it. */
+struct wire_source {
+    int socket_fd;
+    int guard_fd;         /* -1: none */
+    uint64_t deadline_ns; /* 0: none */
+};
+
+/* Until there is something to read; the guard comes first. */
+static int wire_wait_readable(const struct wire_source *source)
+{
+    struct pollfd fds[2] = {{.fd = source->guard_fd, .events = POLLIN},
+                            {.fd = source->socket_fd, .events = POLLIN}};
+    int error = wire_poll(fds, 2, source->deadline_ns);
+    return error ? error : fds[0].revents ? -ECANCELED : 0;
 }
 
 static void wire_attach_fds(struct msghdr *header, union wire_control *control,
@@ -56,7 +83,8 @@ static void wire_attach_fds(struct msghdr *header, union wire_control *control,
     memcpy(CMSG_DATA(cmsg), message->fds, sizeof(int) * message->fd_count);
 }
 
-int wire_send(int socket_fd, struct wire_message *message)
+/* With a deadline the wait for room begins before the frame does. */
+static int wire_send_frame(int socket_fd, struct wire_message *message, uint64_t deadline_ns)
 {
     if (message->is_bad) {
         return -EBADMSG;
@@ -81,9 +109,9 @@ int wire_send(int socket_fd, struct wire_message *message)
         if (sent < 0 && errno == EINTR) {
             continue;
         }
-        if (sent < 0 && errno == EAGAIN && has_begun) {
+        if (sent < 0 && errno == EAGAIN && (has_begun || deadline_ns)) {
             /* A frame that has begun must end: a non-blocking sender waits here only. */
-            int error = wire_wait_writable(socket_fd);
+            int error = wire_wait_writable(socket_fd, deadline_ns);
             if (error) {
                 return error;
             }
@@ -110,6 +138,16 @@ int wire_send(int socket_fd, struct wire_message *message)
     return 0;
 }
 
+int wire_send(int socket_fd, struct wire_message *message)
+{
+    return wire_send_frame(socket_fd, message, 0);
+}
+
+int wire_send_until(int socket_fd, uint64_t deadline_ns, struct wire_message *message)
+{
+    return wire_send_frame(socket_fd, message, deadline_ns);
+}
+
 /* Keep the descriptors of one read; false when there are more than a frame may have. */
 static bool wire_collect_fds(struct msghdr *header, struct wire_message *message)
 {
@@ -133,12 +171,6 @@ static bool wire_collect_fds(struct msghdr *header, struct wire_message *message
     return fits;
 }
 
-/* One stream and what may cut short the wait for it. */
-struct wire_source {
-    int socket_fd;
-    int guard_fd;
-};
-
 /* Read what there is, at most length. Returns bytes, 0 at the end. */
 static ssize_t wire_read_some(const struct wire_source *source, struct wire_message *message,
                               void *where, size_t length)
@@ -151,8 +183,7 @@ static ssize_t wire_read_some(const struct wire_source *source, struct wire_mess
                             .msg_controllen = sizeof(control)};
     ssize_t got;
     while ((got = recvmsg(source->socket_fd, &header, MSG_CMSG_CLOEXEC)) < 0) {
-        int error =
-            errno == EAGAIN ? wire_wait_readable(source->socket_fd, source->guard_fd) : -errno;
+        int error = errno == EAGAIN ? wire_wait_readable(source) : -errno;
         if (error && error != -EINTR) {
             return error;
         }
@@ -205,11 +236,10 @@ static int wire_receive_header(const struct wire_source *source, struct wire_mes
     return wire_read_exactly(source, message, header + got, sizeof(message->header) - (size_t)got);
 }
 
-int wire_receive_guarded(int socket_fd, int guard_fd, struct wire_message *message)
+static int wire_receive_frame(const struct wire_source *source, struct wire_message *message)
 {
-    const struct wire_source source = {.socket_fd = socket_fd, .guard_fd = guard_fd};
     wire_message_reset(message, 0);
-    int error = wire_receive_header(&source, message);
+    int error = wire_receive_header(source, message);
     if (!error && !wire_header_is_valid(&message->header)) {
         error = -EBADMSG;
     }
@@ -217,8 +247,7 @@ int wire_receive_guarded(int socket_fd, int guard_fd, struct wire_message *messa
         error = wire_grow(message, message->header.payload_bytes);
     }
     if (!error) {
-        error =
-            wire_read_exactly(&source, message, message->payload, message->header.payload_bytes);
+        error = wire_read_exactly(source, message, message->payload, message->header.payload_bytes);
     }
     if (!error && message->fd_count != message->header.fd_count) {
         error = -EBADMSG;
@@ -234,4 +263,17 @@ int wire_receive_guarded(int socket_fd, int guard_fd, struct wire_message *messa
 int wire_receive(int socket_fd, struct wire_message *message)
 {
     return wire_receive_guarded(socket_fd, -1, message);
+}
+
+int wire_receive_guarded(int socket_fd, int guard_fd, struct wire_message *message)
+{
+    const struct wire_source source = {.socket_fd = socket_fd, .guard_fd = guard_fd};
+    return wire_receive_frame(&source, message);
+}
+
+int wire_receive_until(int socket_fd, uint64_t deadline_ns, struct wire_message *message)
+{
+    const struct wire_source source = {
+        .socket_fd = socket_fd, .guard_fd = -1, .deadline_ns = deadline_ns};
+    return wire_receive_frame(&source, message);
 }

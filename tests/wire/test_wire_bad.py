@@ -18,6 +18,10 @@ CONTROL = {
     wire.NOTIFY_ADD: wire.u64(1) + wire.u32(1) + wire.encode_value({}),
     wire.NOTIFY_REMOVE: wire.u64(1),
     wire.INTEREST_ADD: wire.u64(1, 1),
+    wire.MEMORY_OPEN: b"",
+    wire.MEMORY_SERVE: wire.u64(1, 4096, 4096),
+    wire.MEMORY_WITHDRAW: wire.u64(4096),
+    wire.MEMORY_CLOSE: wire.u64(1),
 }
 CALLS = {
     wire.CALL: wire.Connection.call_payload(0),
@@ -166,9 +170,9 @@ class Requests(BadTest):
 
     def test_unknown_types(self):
         client, connection = self.client(), self.opened(0)
-        for kind in (0, 8, 15, 16, 17, 18, 19, 20, 32, 35, 255, 65535):
+        for kind in (0, 12, 15, 16, 17, 18, 19, 20, 32, 35, 48, 49, 255, 65535):
             self.refuse(client, kind, b"")
-        for kind in (0, 1, 2, 3, 4, 7, 15, 20, 32, 33, 65535):
+        for kind in (0, 1, 2, 3, 4, 7, 8, 11, 15, 20, 32, 33, 65535):
             self.refuse(connection, kind, CONTROL.get(kind, b""))
 
     def test_stray_descriptors_on_every_type(self):

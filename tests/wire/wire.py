@@ -18,8 +18,10 @@ MAX_FDS = 8
 HEADER = struct.Struct("=IHHIiQQ")  # magic, type, fds, payload bytes, status, call id, sequence
 
 HELLO, MATCH, ENTRY, OPEN, NOTIFY_ADD, NOTIFY_REMOVE, INTEREST_ADD = range(1, 8)
+MEMORY_OPEN, MEMORY_SERVE, MEMORY_WITHDRAW, MEMORY_CLOSE = range(8, 12)
 CALL, MAP, ACCESS, CLOSE = range(16, 20)
 EVENT_COMPLETION, EVENT_MATCH, EVENT_DEAD, EVENT_INTEREST = range(32, 36)
+MEMORY_READ, MEMORY_WRITE = 48, 49
 PUBLISH, TERMINATED = 1, 2
 ASYNC = 1
 
@@ -215,6 +217,12 @@ class Channel:
             raise ValueError(f"{len(fds)} descriptors, {count} announced")
         return Frame(kind, status & 0xFFFFFFFF, call_id, sequence, payload, fds)
 
+    def answer(self, request, payload=b"", status=SUCCESS, fds=(), **lies):
+        """The reply to a frame that came; lies replaces type, sequence, length."""
+        self.send_bytes(HEADER.pack(MAGIC, lies.get("type", request.type), len(fds),
+                                    lies.get("length", len(payload)), status, request.call_id,
+                                    lies.get("sequence", request.sequence)) + payload, fds)
+
     def request(self, kind, payload=b"", fds=(), **header):
         """Send a request, receive its reply, which must repeat type, sequence and call id."""
         self.send(kind, payload, fds, **header)
@@ -354,6 +362,27 @@ class Client(Channel):
         connection = self._channel(reply.fds[0], Connection, connection_id)
         self.connections.append(connection)
         return reply.status, connection
+
+    def memory_open(self):
+        """Status, channel id and memory channel, which is closed with the client."""
+        reply = self.request(MEMORY_OPEN)
+        if reply.status != SUCCESS:
+            return reply.status, 0, None
+        reader = Reader(reply.payload)
+        channel_id = reader.u64()
+        reader.end()
+        channel = self._channel(reply.fds[0], Channel)
+        self.connections.append(channel)
+        return reply.status, channel_id, channel
+
+    def memory_serve(self, channel_id, address, size):
+        return self.request(MEMORY_SERVE, u64(channel_id, address, size)).status
+
+    def memory_withdraw(self, address):
+        return self.request(MEMORY_WITHDRAW, u64(address)).status
+
+    def memory_close(self, channel_id):
+        return self.request(MEMORY_CLOSE, u64(channel_id)).status
 
     def notify_add(self, token, kind, matching):
         return self._ids(self.request(NOTIFY_ADD, u64(token) + u32(kind) + encode_value(matching)))

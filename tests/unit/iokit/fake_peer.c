@@ -62,6 +62,12 @@ static void peer_fill(struct fake_peer *peer, const struct wire_message *request
             peer_serve_socket(peer, peer_put_socket(reply));
         }
         break;
+    case WIRE_MEMORY_OPEN:
+        wire_put_u64(reply, 77);
+        if (has_fd) {
+            peer->memory_fd = peer_put_socket(reply);
+        }
+        break;
     case WIRE_CALL:
         wire_put_u32(reply, 0);
         wire_put_u32(reply, 0);
@@ -152,6 +158,7 @@ void fake_peer_start(struct fake_peer *peer)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     memset(peer, 0, sizeof(*peer));
     peer->event_fd = -1;
+    peer->memory_fd = -1;
     strcpy(peer->directory, "/tmp/fake-peer-XXXXXX");
     assert_non_null(mkdtemp(peer->directory));
     snprintf(peer->path, sizeof(peer->path), "%s/host", peer->directory);

@@ -34,9 +34,10 @@ struct fake_peer {
     pthread_t thread;
     _Atomic int manner[64]; /* by request type: enum fake_manner */
     atomic_uint seen[64];
-    atomic_uint clients; /* control sockets accepted */
-    atomic_int event_fd; /* of the latest client; -1: none */
-    atomic_uint threads; /* that serve sockets */
+    atomic_uint clients;  /* control sockets accepted */
+    atomic_int event_fd;  /* of the latest client; -1: none */
+    atomic_int memory_fd; /* our end of the latest memory socket, the test's; -1: none */
+    atomic_uint threads;  /* that serve sockets */
 };
 
 /** Listen, and make DEXTLINK_SOCKET point there. */

@@ -253,6 +253,41 @@ static void the_guard_cuts_a_wait_short(void **state)
     close(guard[1]);
 }
 
+/* Whatever has come or gone by then: nothing, a part of a frame, a socket full of them. */
+static void a_deadline_ends_a_wait(void **state)
+{
+    const uint64_t patience = 50000000;
+    struct stream *stream = *state;
+    fcntl(stream->ends[0], F_SETFL, O_NONBLOCK);
+    fcntl(stream->ends[1], F_SETFL, O_NONBLOCK);
+    fill(&stream->out, 3, 1000);
+    uint64_t begin = wire_now_ns();
+    assert_int_equal(wire_send_until(stream->ends[0], begin + patience, &stream->out), 0);
+    assert_int_equal(wire_receive_until(stream->ends[1], begin + patience, &stream->in), 0);
+    assert_int_equal(stream->in.length, 1000);
+    /* In the past there is still what is there already. */
+    assert_int_equal(wire_send_until(stream->ends[0], 1, &stream->out), 0);
+    assert_int_equal(wire_receive_until(stream->ends[1], 1, &stream->in), 0);
+    for (int has_part = 0; has_part <= 1; has_part++) {
+        begin = wire_now_ns();
+        if (has_part) {
+            send_raw(stream->ends[0], &good, 20, 1);
+        }
+        assert_int_equal(wire_receive_until(stream->ends[1], begin + patience, &stream->in),
+                         -ETIMEDOUT);
+        assert_true(wire_now_ns() - begin >= patience);
+        assert_int_equal(stream->in.fd_count, 0);
+    }
+    fill(&stream->out, 3, WIRE_MAX_PAYLOAD);
+    begin = wire_now_ns();
+    assert_int_equal(wire_send_until(stream->ends[0], begin + patience, &stream->out), -ETIMEDOUT);
+    assert_true(wire_now_ns() - begin >= patience);
+    /* Full, it does not even begin. */
+    begin = wire_now_ns();
+    assert_int_equal(wire_send_until(stream->ends[0], begin + patience, &stream->out), -ETIMEDOUT);
+    assert_true(wire_now_ns() - begin >= patience);
+}
+
 static void a_bad_message_is_not_sent(void **state)
 {
     struct stream *stream = *state;
@@ -395,6 +430,7 @@ int main(void)
         STREAM_TEST(headers_that_lie),
         STREAM_TEST(every_end_of_a_stream),
         STREAM_TEST(the_guard_cuts_a_wait_short),
+        STREAM_TEST(a_deadline_ends_a_wait),
         STREAM_TEST(a_bad_message_is_not_sent),
         STREAM_TEST(a_link_keeps_calls_of_threads_apart),
         STREAM_TEST(a_link_whose_other_end_is_gone),
