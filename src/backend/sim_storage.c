@@ -175,6 +175,18 @@ static int operation_run(struct sim_storage_file *file, const struct model_stora
     return result == 0 && request->is_durable ? file_sync(file) : result;
 }
 
+static void failure_log(const struct sim *sim, const struct model_storage_request *request,
+                        int result)
+{
+    static const char *const actions[] = {[MODEL_STORAGE_READ] = "read",
+                                          [MODEL_STORAGE_WRITE] = "write",
+                                          [MODEL_STORAGE_ZERO] = "zeroing",
+                                          [MODEL_STORAGE_FLUSH] = "flush"};
+    log_warning("backend", "%s: storage %u: %s at 0x%" PRIx64 ", %" PRIu64 " bytes: %s",
+                sim->model->ops->name, request->storage, actions[request->action], request->offset,
+                request->bytes, strerror(-result));
+}
+
 static void *storage_thread(void *context)
 {
     struct sim *sim = context;
@@ -197,10 +209,7 @@ static void *storage_thread(void *context)
             sim_lock(sim);
         }
         if (result < 0 && result != -ECANCELED) {
-            log_warning("backend",
-                        "%s: storage %u: operation %d at 0x%" PRIx64 ", %" PRIu64 " bytes: %s",
-                        sim->model->ops->name, request.storage, (int)request.action, request.offset,
-                        request.bytes, strerror(-result));
+            failure_log(sim, &request, result);
         }
         sim->model->ops->storage_done(sim->model, request.tag, result);
     }

@@ -8,6 +8,8 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 static int calls_left = -1; /* that still succeed; -1: no limit */
 
@@ -96,10 +98,40 @@ static void create_fails_cleanly(void **state)
     assert_int_equal(open_fds(), fds);
 }
 
+/* A model with files: they are closed, and their locks given back, however far it came. */
+static void create_with_files_fails_cleanly(void **state)
+{
+    char path[] = "/tmp/dextlink-failures-XXXXXX";
+    const struct model_option options[] = {{"drive", path}, {"queues", "2"}};
+    int fd = mkstemp(path), fds = open_fds(), threads = 0, nth = 0, result;
+    assert_int_equal(ftruncate(fd, 65536), 0);
+    do {
+        struct pci_provider *provider = NULL;
+        char *error = NULL;
+        calls_left = nth;
+        result = backend_sim_create(model_find("nvme"), (struct pci_address){0}, options, 2, NULL,
+                                    &provider, &error);
+        calls_left = -1;
+        assert_null(error);
+        threads += result == -EAGAIN;
+        assert_true(result == 0 || result == -ENOMEM || result == -EMFILE || result == -EAGAIN);
+        assert_true((result == 0) == (provider != NULL));
+        provider_destroy(provider);
+        assert_int_equal(open_fds(), fds);
+        assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+        assert_int_equal(flock(fd, LOCK_UN), 0);
+        nth++;
+    } while (result != 0);
+    assert_true(threads >= 2); /* of files and doorbells */
+    close(fd);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(create_fails_cleanly),
+        cmocka_unit_test(create_with_files_fails_cleanly),
     };
     return cmocka_run_group_tests_name("sim failures", tests, NULL, NULL);
 }
