@@ -36,12 +36,10 @@
 #define COMPARE    0x05
 #define ZEROES     0x08
 #define VERIFY     0x0c
-#define GET_LOG    0x02
 
 static char folder[] = "/tmp/dextlink-nvme-XXXXXX";
 static char path[sizeof(folder) + 32];
 static bool has_small_disk;
-static const char *no_small_disk; /* why not */
 
 /* ---- Calls that fail. */
 
@@ -70,11 +68,8 @@ static void fail_after(struct fault *fault, int calls, int error)
 
 static void heal(void)
 {
-    struct fault *faults[] = {&reading, &writing, &syncing, &punching};
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        faults[i]->error = 0;
-        faults[i]->is_short = false;
-    }
+    reading.error = writing.error = syncing.error = punching.error = 0;
+    reading.is_short = writing.is_short = false;
 }
 
 ssize_t __real_pread64(int fd, void *buffer, size_t bytes, off_t offset);
@@ -214,7 +209,7 @@ static struct entry newest_error(void)
 {
     struct nvme_queue *admin = &nvme.queues[0];
     const struct nvme_command get = {
-        .opcode = GET_LOG, .prp1 = admin->data_bus, .dw10 = 15u << 16 | 1};
+        .opcode = 2 /* Get Log Page */, .prp1 = admin->data_bus, .dw10 = 15u << 16 | 1};
     struct entry entry = {0};
     uint16_t status;
     assert_int_equal(nvme_run(admin, &get, NULL), 0);
@@ -495,7 +490,6 @@ static void small_disk_make(void)
 {
     char disk[sizeof(path)], map[32];
     uid_t uid = geteuid();
-    no_small_disk = "no mount namespace for us here";
     if (unshare(uid == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) < 0) {
         return;
     }
@@ -514,7 +508,7 @@ static void small_disk_make(void)
 static void need_small_disk(void)
 {
     if (!has_small_disk) {
-        print_message("# SKIP %s\n", no_small_disk);
+        print_message("# SKIP no mount namespace for us here\n");
         skip();
     }
 }
@@ -525,7 +519,6 @@ static void disk_that_is_full(void **state)
     file_make("disk/drive", FILE_BYTES);
     begin();
     unsigned written = 0;
-    fill(7, 0, 1);
     while (written < DISK_BYTES / BLOCK + 1) {
         fill(7, written, 1);
         if (run(NVME_WRITE, written, 1, NVME_FUA) != 0) {
