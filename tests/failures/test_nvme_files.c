@@ -570,9 +570,7 @@ static int folder_remove(void **state)
 {
     char disk[sizeof(path)];
     snprintf(disk, sizeof(disk), "%s/disk", folder);
-    if (has_small_disk) {
-        umount(disk);
-    }
+    umount(disk);
     rmdir(disk);
     log_set_sink(NULL, NULL, LOG_LEVEL_WARNING);
     snprintf(path, sizeof(path), "%s/drive", folder);
