@@ -15,7 +15,8 @@ struct dma_memory;
 struct dma_memory_ops {
     /* Copy length bytes at offset to or from buffer. The caller has checked offset + length against
      * bytes. 0, or -EFAULT when the owner's pages are not there (any more). May block shortly, and
-     * for seconds where the owner must be asked for every access. */
+     * for seconds where the owner must be asked for every access.
+     * write: the last 8 bytes, if aligned in the owner's memory, are seen after the others. */
     int (*read)(struct dma_memory *memory, uint64_t offset, void *buffer, size_t length);
     int (*write)(struct dma_memory *memory, uint64_t offset, const void *buffer, size_t length);
 

@@ -31,9 +31,19 @@ static int buffer_read(struct dma_memory *memory, uint64_t offset, void *data, s
     return 0;
 }
 
+/* The last word after the rest, as dma_memory.h wants it. */
 static int buffer_write(struct dma_memory *memory, uint64_t offset, const void *data, size_t length)
 {
-    memcpy((uint8_t *)buffer_of(memory)->shared.address + offset, data, length);
+    uint8_t *where = (uint8_t *)buffer_of(memory)->shared.address + offset;
+    uint64_t last;
+    if (length < sizeof(last) || !is_aligned((uintptr_t)where + length, sizeof(last))) {
+        memcpy(where, data, length);
+        return 0;
+    }
+    length -= sizeof(last);
+    memcpy(where, data, length);
+    memcpy(&last, (const uint8_t *)data + length, sizeof(last));
+    __atomic_store_n((uint64_t *)(void *)(where + length), last, __ATOMIC_RELEASE);
     return 0;
 }
 

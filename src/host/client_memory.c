@@ -63,14 +63,19 @@ void client_process_cut(struct client_process *process)
 static int client_memory_copy(struct client_memory *self, uint64_t offset, void *buffer,
                               size_t length, bool is_write)
 {
-    struct iovec local = {.iov_base = buffer, .iov_len = length};
+    /* The kernel copies piece by piece: the last word of a write comes after the rest. */
+    size_t last = is_write && length > 8 && is_aligned(self->address + offset + length, 8) ? 8 : 0;
+    struct iovec local[2] = {
+        {.iov_base = buffer, .iov_len = length - last},
+        {.iov_base = (uint8_t *)buffer + length - last, .iov_len = last},
+    };
     struct iovec remote = {.iov_base = (void *)(uintptr_t)(self->address + offset),
                            .iov_len = length};
     if (atomic_load(&self->process->is_gone)) {
         return -EFAULT;
     }
-    ssize_t copied = is_write ? process_vm_writev(self->process->pid, &local, 1, &remote, 1, 0)
-                              : process_vm_readv(self->process->pid, &local, 1, &remote, 1, 0);
+    ssize_t copied = is_write ? process_vm_writev(self->process->pid, local, 2, &remote, 1, 0)
+                              : process_vm_readv(self->process->pid, local, 1, &remote, 1, 0);
     return copied == (ssize_t)length ? 0 : -EFAULT;
 }
 

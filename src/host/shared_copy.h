@@ -2,8 +2,9 @@
  * Copies to and from memory that a client reads and writes at the same time.
  *
  * The shared side is accessed by the widest naturally aligned words, each once: a word that a
- * driver polls is never seen half-written, as on a bus. Words are atomic, without order among them;
- * the DART's lock orders one access of the device with the next.
+ * driver polls is never seen half-written, as on a bus. Words are atomic, without order among them,
+ * but that an aligned last word is written after the rest; the DART's lock orders one access of the
+ * device with the next.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -39,6 +40,13 @@ static inline size_t shared_copy_width(const unsigned char *shared, size_t rest)
 
 static inline void shared_copy_to(unsigned char *shared, const unsigned char *from, size_t length)
 {
+    uint64_t last = 0;
+    uint64_t *last_at = NULL;
+    if (length >= sizeof(last) && (uintptr_t)(shared + length) % sizeof(last) == 0) {
+        length -= sizeof(last);
+        last_at = (uint64_t *)(void *)(shared + length);
+        memcpy(&last, from + length, sizeof(last));
+    }
     while (length > 0) {
         size_t width = shared_copy_width(shared, length);
         size_t bytes = width;
@@ -61,6 +69,9 @@ static inline void shared_copy_to(unsigned char *shared, const unsigned char *fr
         shared += bytes;
         from += bytes;
         length -= bytes;
+    }
+    if (last_at) {
+        __atomic_store_n(last_at, last, __ATOMIC_RELEASE);
     }
 }
 

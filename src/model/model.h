@@ -46,7 +46,9 @@ struct model_host_ops {
      * then holds ones where memory could not be read; -EPERM when bus mastering is off. */
     int (*dma_read)(void *host, uint64_t bus_address, void *buffer, size_t length);
 
-    /* Write length bytes. Same codes; bytes that cannot be written are dropped. */
+    /* Write length bytes. Same codes; bytes that cannot be written are dropped. The last word, of 8
+     * bytes where it is aligned so, is seen by nobody before the rest: who polls for it finds it
+     * all. */
     int (*dma_write)(void *host, uint64_t bus_address, const void *buffer, size_t length);
 
     /* Send an MSI or MSI-X message: a memory write of data to address, as the device's message

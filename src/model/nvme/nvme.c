@@ -124,11 +124,11 @@ static uint64_t nvme_poll(struct model *model)
         return MODEL_POLL_NEVER;
     bool was_rung = nvme_doorbells_take(dev);
     enum nvme_poll_found found = nvme_work(dev);
-    if (found == NVME_POLL_NOTHING)
-        was_rung |= nvme_doorbells_take_strays(dev);
     if (found == NVME_POLL_NOTHING && was_rung)
         found = NVME_POLL_SOME;
-    return nvme_poll_next(&dev->poll, nvme_now(dev), found);
+    uint64_t wait = nvme_poll_next(&dev->poll, nvme_now(dev), found);
+    /* Most of the page is no queue's ever: there is time for it before a sleep. */
+    return wait > MODEL_POLL_SPIN_NS && nvme_doorbells_take_strays(dev) ? 0 : wait;
 }
 
 static void nvme_reset(struct model *model, enum model_reset kind)

@@ -183,6 +183,7 @@ struct nvme {
     struct nvme_sq sq[NVME_MAX_QUEUES + 1];
     struct nvme_cq cq[NVME_MAX_QUEUES + 1];
     bool had_queues;     /* an I/O queue was created since the last reset */
+    uint64_t rung[2];    /* bit a submission queue: there may be something to fetch */
     unsigned next_sq;    /* where the round robin goes on */
     uint64_t fire[2];    /* vectors to fire at the end of the op */
     uint64_t work_bytes; /* moved in this op */
@@ -191,6 +192,7 @@ struct nvme {
 
     struct nvme_request requests[NVME_REQUESTS];
     struct nvme_request_list free_io, free_admin, ready;
+    uint32_t taken_ids[NVME_REQUESTS]; /* TAKEN_ID of the commands under way, 0 of others */
 
     struct nvme_features features;
     unsigned async_count;
@@ -274,6 +276,8 @@ uint16_t nvme_answer_write(struct nvme *dev, struct nvme_request *request, const
 void nvme_storage_start(struct nvme *dev, struct nvme_request *request,
                         enum model_storage_action action, bool is_durable, uint64_t first,
                         uint64_t count);
+/** Where a block lies when the namespace is in memory, else NULL. */
+uint8_t *nvme_storage_memory(const struct nvme_namespace *ns, uint64_t block);
 /** Blocks a zeroing operation may have. */
 uint64_t nvme_storage_zero_blocks(const struct nvme_namespace *ns);
 void nvme_storage_done(struct model *model, unsigned tag, int result);

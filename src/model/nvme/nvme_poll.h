@@ -8,9 +8,8 @@
 
 #include "model/model.h"
 
-#define NVME_POLL_LONGEST_NS                                                                       \
-    UINT64_C(1000000) /* between two looks of a controller that is ready                           \
-                       */
+/* The longest sleep of a controller that is ready. */
+#define NVME_POLL_LONGEST_NS UINT64_C(5000000)
 
 enum nvme_poll_found {
     NVME_POLL_NOTHING,

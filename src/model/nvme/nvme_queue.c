@@ -4,20 +4,24 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "model/nvme/nvme_device.h"
 
 /* One op's share; the device's lock is held so long. */
-#define WORK_STEPS 64
-#define WORK_BYTES (UINT64_C(2) << 20)
+#define WORK_STEPS          64
+#define WORK_BYTES          (UINT64_C(2) << 20)
+#define BURST               8 /* commands fetched from a queue at a time */
+
+#define TAKEN_ID(sqid, cid) (1u << 31 | (uint32_t)(sqid) << 16 | (cid))
 
 void nvme_queues_clear(struct nvme *dev)
 {
     memset(dev->sq, 0, sizeof(dev->sq));
     memset(dev->cq, 0, sizeof(dev->cq));
     nvme_doorbells_clear(dev);
+    memset(dev->rung, 0, sizeof(dev->rung));
     dev->next_sq = 0;
     memset(dev->fire, 0, sizeof(dev->fire));
 }
@@ -71,7 +75,9 @@ void nvme_pin_update(struct nvme *dev)
 
 static void interrupts_send(struct nvme *dev)
 {
-    for (unsigned vector = 0; vector <= dev->queues; vector++) {
+    bool has_any = (dev->fire[0] | dev->fire[1]) != 0;
+
+    for (unsigned vector = 0; has_any && vector <= dev->queues; vector++) {
         uint64_t bit = UINT64_C(1) << vector % 64;
         if ((dev->fire[vector / 64] & bit) != 0)
             msix_fire(&dev->msix, vector);
@@ -80,7 +86,7 @@ static void interrupts_send(struct nvme *dev)
     nvme_pin_update(dev);
 }
 
-/* The phase bit goes last: a driver that polls for it must find the rest. */
+/* The word with the phase bit goes last, by contract of dma_write. */
 bool nvme_cq_post(struct nvme *dev, uint16_t sqid, uint16_t cid, uint32_t answer, uint16_t status)
 {
     const struct model_host *host = &dev->model.host;
@@ -94,8 +100,7 @@ bool nvme_cq_post(struct nvme *dev, uint16_t sqid, uint16_t cid, uint32_t answer
     nvme_put16(entry + 10, sqid);
     nvme_put16(entry + 12, cid);
     nvme_put16(entry + 14, (uint16_t)(status << 1 | cq->phase));
-    if (host->ops->dma_write(host->context, address, entry, 12) != 0 ||
-        host->ops->dma_write(host->context, address + 12, entry + 12, 4) != 0) {
+    if (host->ops->dma_write(host->context, address, entry, sizeof(entry)) != 0) {
         nvme_fail(dev);
         return false;
     }
@@ -130,6 +135,7 @@ static struct nvme_request *request_take(struct nvme *dev, unsigned sqid)
 
 static void request_free(struct nvme *dev, struct nvme_request *request)
 {
+    dev->taken_ids[request - dev->requests] = 0;
     request->state = NVME_REQUEST_FREE;
     if (request - dev->requests < NVME_IO_REQUESTS)
         STAILQ_INSERT_HEAD(&dev->free_io, request, link);
@@ -155,6 +161,7 @@ void nvme_requests_drop(struct nvme *dev)
             STAILQ_INSERT_TAIL(i < NVME_IO_REQUESTS ? &dev->free_io : &dev->free_admin, request,
                                link);
     }
+    memset(dev->taken_ids, 0, sizeof(dev->taken_ids));
     dev->in_flight = 0;
 }
 
@@ -245,16 +252,16 @@ static void command_decode(struct nvme_command *command, const uint8_t *entry)
     };
 }
 
-static bool cid_is_in_use(const struct nvme *dev, const struct nvme_request *request)
+static bool cid_is_in_use(const struct nvme *dev, unsigned sqid, uint16_t cid)
 {
-    for (unsigned i = 0; dev->sq[request->sqid].in_flight > 1 && i < NVME_REQUESTS; i++) {
-        const struct nvme_request *other = &dev->requests[i];
-        if (other != request && other->sqid == request->sqid &&
-            other->command.cid == request->command.cid && other->state != NVME_REQUEST_FREE &&
-            other->state != NVME_REQUEST_ORPHAN)
-            return true;
+    uint32_t id = TAKEN_ID(sqid, cid);
+    bool is_taken = false;
+
+    if (dev->sq[sqid].in_flight > 1) {
+        for (unsigned i = 0; i < NVME_REQUESTS; i++)
+            is_taken |= dev->taken_ids[i] == id;
     }
-    return request->sqid == 0 && nvme_event_has_cid(dev, request->command.cid);
+    return is_taken || (sqid == 0 && nvme_event_has_cid(dev, cid));
 }
 
 static uint16_t execute(struct nvme *dev, struct nvme_request *request)
@@ -262,8 +269,9 @@ static uint16_t execute(struct nvme *dev, struct nvme_request *request)
     const struct nvme_command *command = &request->command;
     bool is_admin = request->sqid == 0;
 
-    if (cid_is_in_use(dev, request))
+    if (cid_is_in_use(dev, request->sqid, command->cid))
         return NVME_COMMAND_ID_CONFLICT;
+    dev->taken_ids[request - dev->requests] = TAKEN_ID(request->sqid, command->cid);
     if (is_admin ? !nvme_admin_is_known(command->opcode) : !nvme_io_is_known(command->opcode))
         return NVME_INVALID_OPCODE;
     if ((command->flags & NVME_FLAGS_FUSE) != 0)
@@ -281,20 +289,13 @@ static bool sq_is_ready(const struct nvme *dev, unsigned sqid)
            !STAILQ_EMPTY(sqid == 0 ? &dev->free_admin : &dev->free_io);
 }
 
-/* Take and execute the next command of a queue that is ready. */
-static void fetch(struct nvme *dev, unsigned sqid)
+/* Take and execute one command of a queue that is ready. */
+static void command_begin(struct nvme *dev, unsigned sqid, const uint8_t *entry)
 {
-    const struct model_host *host = &dev->model.host;
     struct nvme_sq *sq = &dev->sq[sqid];
-    uint8_t entry[NVME_SQE_BYTES];
-
-    if (host->ops->dma_read(host->context, sq->base + ((uint64_t)sq->head << NVME_SQE_SHIFT), entry,
-                            sizeof(entry)) != 0) {
-        nvme_fail(dev);
-        return;
-    }
     struct nvme_request *request = request_take(dev, sqid);
-    sq->head = (sq->head + 1) % sq->entries;
+
+    sq->head = sq->head + 1 == sq->entries ? 0 : sq->head + 1;
     sq->in_flight++;
     dev->in_flight++;
     dev->cq[sq->cqid].reserved++;
@@ -304,17 +305,61 @@ static void fetch(struct nvme *dev, unsigned sqid)
         nvme_request_complete(dev, request, status);
 }
 
+/* The next commands of a queue that is ready, at most so many; how many there were. An admin
+ * command may change what comes next, so they come one by one. */
+static unsigned fetch(struct nvme *dev, unsigned sqid, unsigned most)
+{
+    const struct model_host *host = &dev->model.host;
+    const struct nvme_sq *sq = &dev->sq[sqid];
+    uint8_t entries[BURST * NVME_SQE_BYTES];
+    uint64_t address = sq->base + ((uint64_t)sq->head << NVME_SQE_SHIFT);
+    unsigned count = (sq->tail > sq->head ? sq->tail : sq->entries) - sq->head;
+    unsigned limit = sqid == 0 ? 1 : BURST;
+
+    limit = limit < most ? limit : most;
+    count = count < limit ? count : limit;
+    if (host->ops->dma_read(host->context, address, entries, (size_t)count * NVME_SQE_BYTES) != 0) {
+        nvme_fail(dev);
+        return 1;
+    }
+    unsigned done = 0;
+    do {
+        command_begin(dev, sqid, entries + (size_t)done * NVME_SQE_BYTES);
+        done++;
+    } while (done < count && dev->work_bytes < WORK_BYTES && nvme_is_running(dev) &&
+             sq_is_ready(dev, sqid));
+    return done;
+}
+
+/* The first queue from there on that was rung; UINT_MAX when there is none. */
+static unsigned next_rung(const struct nvme *dev, unsigned sqid)
+{
+    for (unsigned i = sqid / 64; i < 2; i++) {
+        uint64_t bits = dev->rung[i] & (i == sqid / 64 ? UINT64_MAX << sqid % 64 : UINT64_MAX);
+        if (bits != 0)
+            return 64 * i + (unsigned)__builtin_ctzll(bits);
+    }
+    return UINT_MAX;
+}
+
 /* The next queue with something to fetch, round robin; -1 when there is none. */
 static int ready_queue(struct nvme *dev)
 {
+    unsigned first = dev->next_sq;
+
     if ((dev->csts & NVME_CSTS_SHST_MASK) != 0)
         return -1;
-    for (unsigned i = 0; i <= dev->queues; i++) {
-        unsigned sqid = (dev->next_sq + i) % (dev->queues + 1);
-        if (sq_is_ready(dev, sqid)) {
-            dev->next_sq = (sqid + 1) % (dev->queues + 1);
-            return (int)sqid;
+    for (unsigned round = 0; round < 2; round++) {
+        unsigned end = round == 0 ? UINT_MAX : dev->next_sq;
+        for (unsigned sqid = next_rung(dev, first); sqid < end; sqid = next_rung(dev, sqid + 1)) {
+            if (dev->sq[sqid].head == dev->sq[sqid].tail)
+                dev->rung[sqid / 64] &= ~(UINT64_C(1) << sqid % 64);
+            if (sq_is_ready(dev, sqid)) {
+                dev->next_sq = sqid + 1;
+                return (int)sqid;
+            }
         }
+        first = 0;
     }
     return -1;
 }
@@ -339,15 +384,17 @@ enum nvme_poll_found nvme_work(struct nvme *dev)
     bool has_more = nvme_is_running(dev);
 
     dev->work_bytes = 0;
-    for (; nvme_is_running(dev) && steps < WORK_STEPS && dev->work_bytes < WORK_BYTES; steps++) {
-        if (continue_one(dev))
+    while (nvme_is_running(dev) && steps < WORK_STEPS && dev->work_bytes < WORK_BYTES) {
+        if (continue_one(dev)) {
+            steps++;
             continue;
+        }
         int sqid = ready_queue(dev);
         if (sqid < 0) {
             has_more = false;
             break;
         }
-        fetch(dev, (unsigned)sqid);
+        steps += fetch(dev, (unsigned)sqid, WORK_STEPS - steps);
     }
     if (nvme_is_running(dev))
         nvme_events_send(dev);
@@ -368,6 +415,7 @@ bool nvme_sq_tail_write(struct nvme *dev, unsigned sqid, uint32_t value)
     if (used + (value + sq->entries - sq->tail) % sq->entries >= sq->entries)
         return false; /* more than there is room for */
     sq->tail = value;
+    dev->rung[sqid / 64] |= UINT64_C(1) << sqid % 64;
     return true;
 }
 

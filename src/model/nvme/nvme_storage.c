@@ -28,6 +28,11 @@ static void memory_run(struct nvme *dev, struct nvme_request *request,
     nvme_request_ready(dev, request, 0);
 }
 
+uint8_t *nvme_storage_memory(const struct nvme_namespace *ns, uint64_t block)
+{
+    return ns->memory != NULL ? ns->memory + (block << ns->block_shift) : NULL;
+}
+
 void nvme_storage_start(struct nvme *dev, struct nvme_request *request,
                         enum model_storage_action action, bool is_durable, uint64_t first,
                         uint64_t count)

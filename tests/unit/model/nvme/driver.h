@@ -14,7 +14,7 @@
 #define DATA_BYTES    0xc0000
 #define NSID_ALL      0xffffffffu
 /* Longer than the sleep of a controller that is ready. */
-#define DRIVER_LOOK_NS 2000000
+#define DRIVER_LOOK_NS 6000000
 
 struct command {
     uint8_t opcode, flags;

@@ -53,20 +53,22 @@ static void spins_then_sleeps_ever_longer(void **state)
         assert_true(++spins < 1000);
     }
     assert_true(now - 5000000 >= 50000 && now - 5000000 <= 200000);
-    /* Then less and less often, down to a thousand times a second. */
-    uint64_t slept = 0;
-    for (unsigned i = 0; i < 20; i++) {
+    /* Then less and less often: a driver that pauses waits a millisecond at most … */
+    while (now + wait_ns - 5000000 < 100000000) {
         uint64_t next = nvme_poll_next(&poll, now += wait_ns, NVME_POLL_NOTHING);
         assert_true(next >= wait_ns && next <= 2 * wait_ns);
-        slept += next;
         wait_ns = next;
     }
     assert_int_equal(wait_ns, 1000000);
-    assert_true(slept > 13000000);
+    /* … and one that is gone costs little. */
+    for (unsigned i = 0; i < 5; i++) {
+        wait_ns = nvme_poll_next(&poll, now += wait_ns, NVME_POLL_NOTHING);
+        assert_int_equal(wait_ns, 5000000);
+    }
     /* Work: all over again. */
     assert_true(nvme_poll_next(&poll, now, NVME_POLL_SOME) <= MODEL_POLL_SPIN_NS);
     assert_true(nvme_poll_next(&poll, now + 10000, NVME_POLL_NOTHING) <= MODEL_POLL_SPIN_NS);
-    assert_true(nvme_poll_next(&poll, now + 1000000, NVME_POLL_NOTHING) < 50000);
+    assert_true(nvme_poll_next(&poll, now + 1000000, NVME_POLL_NOTHING) <= 50000);
 }
 
 static void rests_unless_ready(void **state)
@@ -83,7 +85,7 @@ static void rests_unless_ready(void **state)
     look();
     unsigned polls = driver.fake.polls;
     fake_advance(&driver.fake, 1000000000); /* a second of nothing */
-    assert_in_range(driver.fake.polls - polls, 900, 1100);
+    assert_in_range(driver.fake.polls - polls, 200, 320);
     unsigned power = config_space_find(driver.fake.model->config, 0x01);
     fake_config_write(&driver.fake, power + 4, 2, 3);
     look();
