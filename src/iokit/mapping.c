@@ -9,6 +9,7 @@
 #include <IOKit/IOKitLib.h>
 #include <IOKit/IOMapTypes.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +19,7 @@
 #include "base/log.h"
 #include "base/trace.h"
 #include "iokit/connection.h"
+#include "iokit/direct.h"
 #include "iokit/session.h"
 #include "iokit/trap.h"
 
@@ -411,4 +413,45 @@ kern_return_t IOConnectUnmapMemory64(io_connect_t connect, uint32_t memoryType,
     connection_release(connection);
     trace_end_call(outer);
     return status;
+}
+
+/* A copy of each descriptor: the reply's own are closed with it. */
+static size_t direct_copy(const struct memory *memory, struct iokit_direct_range *ranges,
+                          size_t maximum)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < memory->range_count && count < maximum; i++) {
+        const struct memory_range *range = &memory->ranges[i];
+        int fd = fcntl(range->fd, F_DUPFD_CLOEXEC, 0);
+        if (fd >= 0) {
+            ranges[count++] = (struct iokit_direct_range){.offset = range->offset,
+                                                          .bytes = range->bytes,
+                                                          .fd_offset = range->fd_offset,
+                                                          .fd = fd};
+        }
+    }
+    return count;
+}
+
+size_t iokit_direct_ranges(io_connect_t connect, uint32_t memory_type,
+                           struct iokit_direct_range *ranges, size_t maximum)
+{
+    kern_return_t status;
+    struct wire_message reply;
+    struct memory memory;
+    size_t count = 0;
+    struct io_connection *connection = connection_find(connect, &status);
+    if (!connection) {
+        return 0;
+    }
+    wire_message_init(&reply);
+    pthread_rwlock_wrlock(&connection->lock);
+    status = mapping_ask(connection, memory_type, &reply, &memory);
+    pthread_rwlock_unlock(&connection->lock);
+    if (status == KERN_SUCCESS && !memory.is_read_only) {
+        count = direct_copy(&memory, ranges, maximum);
+    }
+    wire_message_destroy(&reply);
+    connection_release(connection);
+    return count;
 }

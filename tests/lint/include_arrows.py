@@ -25,6 +25,7 @@ ARROWS = {
     "iokit": {"wire", "base"},
     "host": {"dext", "provider", "backend", "model", "dart", "wire", "abi", "base"},
     "client": {"abi"},
+    "vfiouser": {"base"},
 }
 # Single headers beyond the rows above, with the reason.
 EXTRA = {
@@ -33,8 +34,15 @@ EXTRA = {
     "dext": {CODES},               # dispatch answers in IOReturn
     "host": {CODES, "dext-host.h"},
     "client": {"apple-dext-client.h"},
+    "vfiouser": {"apple-dext-client.h"},
 }
-MAY_USE_APPLE = {"iokit", "client"}
+# Single headers that one file may include besides.
+EXTRA_OF_FILE = {
+    "src/vfiouser/areas_linux.c": {"iokit/direct.h"},  # the files behind BARs
+}
+MAY_USE_APPLE = {"iokit", "client", "vfiouser"}
+# Layers that a tool may use besides the public headers.
+OF_TOOL = {"dext-vfio-user": "vfiouser"}
 # A model has no fd, thread, clock or log, so it needs only these of the C library; of stdio.h only
 # what formats into memory.
 MODEL_LIBC = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "string.h", "stdlib.h",
@@ -49,7 +57,7 @@ OS_FILE = re.compile(r"_(linux|darwin)\.[ch]$")
 
 def forbidden(layer, relative, name, is_system):
     """Why a file of this layer may not include name, or None."""
-    if name in EXTRA.get(layer, ()):
+    if name in EXTRA.get(layer, ()) or name in EXTRA_OF_FILE.get(relative.as_posix(), ()):
         return None
     if name.startswith(APPLE):
         return None if layer in MAY_USE_APPLE else f"{layer} must not use Apple's headers: {name}"
@@ -74,6 +82,8 @@ def forbidden(layer, relative, name, is_system):
 def forbidden_in_tools(relative, name, is_system):
     """The same for tools: public headers, Apple's headers, libc, their own folder."""
     if name.startswith(APPLE) or name in PUBLIC or is_system and name.split("/")[0] not in ARROWS:
+        return None
+    if name.split("/")[0] == OF_TOOL.get(relative.parts[1]):
         return None
     here = relative.parent / name
     if not is_system and ".." not in here.parts and name.split("/")[0] not in ARROWS:
@@ -118,6 +128,10 @@ BAD = [
     ("a relative path out", {"src/dext/a.c": '#include "../wire/frame.h"\n'}),
     ("tools -> src", {"tools/dextctl/a.c": '#include "host/host.h"\n'}),
     ("tools -> src by path", {"tools/dextctl/a.c": '#include "../../src/host/host.h"\n'}),
+    ("tools -> a layer that is another's", {"tools/dextctl/a.c": '#include "vfiouser/server.h"\n'}),
+    ("vfiouser -> host", {"src/vfiouser/a.c": '#include "dext-host.h"\n'}),
+    ("vfiouser -> provider", {"src/vfiouser/a.c": '#include "provider/pci_provider.h"\n'}),
+    ("vfiouser -> iokit", {"src/vfiouser/a.c": '#include "iokit/direct.h"\n'}),
     ("an unknown layer", {"src/extra/a.c": "\n"}),
     ("an OS condition", {"src/host/a.c": "#if defined(__linux__)\n#endif\n"}),
     ("an OS condition in a tool", {"tools/dextd/a.c": "#ifdef __APPLE__\n#endif\n"}),
@@ -128,6 +142,9 @@ GOOD = [
         "src/model/a.c": '#include "base/checked.h"\n#include "model/model.h"\n'
                          "#include <stdio.h>\nvsnprintf(text, size, format, list);\n",
         "src/client/a.c": '#include "apple-dext-client.h"\n#include <IOKit/IOKitLib.h>\n',
+        "src/vfiouser/a.c": '#include "apple-dext-client.h"\n#include "base/checked.h"\n',
+        "src/vfiouser/areas_linux.c": '#include "iokit/direct.h"\n',
+        "tools/dext-vfio-user/a.c": '#include "vfiouser/server.h"\n#include "own.h"\n',
         "src/iokit/clock_linux.c": "#ifdef __linux__\n#endif\n",
         "tools/dextctl/a.c": '#include "dextctl.h"\n#include <dext-host.h>\n'}),
 ]

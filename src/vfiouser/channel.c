@@ -1,0 +1,193 @@
+/*
+ * Framing over a stream socket.
+ *
+ * The header is read by a call of its own: descriptors come with the first byte of a message, and
+ * a read that went on into the next message could not tell whose they are.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "vfiouser/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "vfiouser/codec.h"
+
+#define KERNEL_MAX_FDS 254 /* more never come with one message */
+
+int vu_channel_open(struct vu_channel *channel, int fd)
+{
+    channel->fd = fd;
+    channel->payload = malloc(VU_MAX_MESSAGE);
+    if (!channel->payload) {
+        vu_channel_close(channel);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+void vu_channel_close(struct vu_channel *channel)
+{
+    if (channel->fd >= 0) {
+        close(channel->fd);
+    }
+    channel->fd = -1;
+    free(channel->payload);
+    channel->payload = NULL;
+}
+
+void vu_message_close(struct vu_message *message)
+{
+    size_t count = message->fd_count < VU_MAX_FDS ? message->fd_count : VU_MAX_FDS;
+    for (size_t i = 0; i < count; i++) {
+        if (message->fds[i] >= 0) {
+            close(message->fds[i]);
+        }
+    }
+    message->fd_count = 0;
+}
+
+static void take_fds(struct msghdr *from, struct vu_message *message)
+{
+    for (struct cmsghdr *control = CMSG_FIRSTHDR(from); control;
+         control = CMSG_NXTHDR(from, control)) {
+        if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) {
+            continue;
+        }
+        size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(control) + i * sizeof(fd), sizeof(fd));
+            fcntl(fd, F_SETFD, FD_CLOEXEC);
+            if (message->fd_count < VU_MAX_FDS) {
+                message->fds[message->fd_count] = fd;
+            } else {
+                close(fd);
+            }
+            message->fd_count++;
+        }
+    }
+}
+
+/* Read on until bytes are there. Descriptors where none belong are closed by the kernel. */
+static int receive_rest(int fd, uint8_t *where, size_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t count = recv(fd, where, bytes, MSG_WAITALL);
+        if (count == 0) {
+            return -EPROTO;
+        }
+        if (count < 0 && errno != EINTR) {
+            return -errno;
+        }
+        if (count > 0) {
+            where += count;
+            bytes -= (size_t)count;
+        }
+    }
+    return 0;
+}
+
+static int receive_header(int fd, uint8_t bytes[VU_HEADER_BYTES], struct vu_message *message)
+{
+    union {
+        struct cmsghdr alignment;
+        char bytes[CMSG_SPACE(KERNEL_MAX_FDS * sizeof(int))];
+    } control;
+    struct iovec vector = {.iov_base = bytes, .iov_len = VU_HEADER_BYTES};
+    struct msghdr from;
+    ssize_t count;
+
+    memset(&from, 0, sizeof(from));
+    from.msg_iov = &vector;
+    from.msg_iovlen = 1;
+    do {
+        from.msg_control = control.bytes;
+        from.msg_controllen = sizeof(control.bytes);
+        count = recvmsg(fd, &from, 0);
+    } while (count < 0 && errno == EINTR);
+    if (count <= 0) {
+        return count == 0 ? -ENOTCONN : -errno;
+    }
+    take_fds(&from, message);
+    return receive_rest(fd, bytes + count, VU_HEADER_BYTES - (size_t)count);
+}
+
+int vu_channel_receive(struct vu_channel *channel, struct vu_message *message)
+{
+    uint8_t header[VU_HEADER_BYTES];
+
+    message->fd_count = 0;
+    message->payload = channel->payload;
+    int error = receive_header(channel->fd, header, message);
+    if (error == 0 && !vu_header_decode(header, &message->header)) {
+        error = -EBADMSG;
+    }
+    if (error == 0) {
+        error = receive_rest(channel->fd, channel->payload, message->header.size - VU_HEADER_BYTES);
+    }
+    if (error != 0) {
+        vu_message_close(message);
+    }
+    return error;
+}
+
+/* Step over bytes that were sent; returns how many pieces are left. */
+static void skip_sent(struct msghdr *to, size_t sent)
+{
+    while (to->msg_iovlen > 0 && sent >= to->msg_iov->iov_len) {
+        sent -= to->msg_iov->iov_len;
+        to->msg_iov++;
+        to->msg_iovlen--;
+    }
+    if (to->msg_iovlen > 0) {
+        to->msg_iov->iov_base = (char *)to->msg_iov->iov_base + sent;
+        to->msg_iov->iov_len -= sent;
+    }
+}
+
+int vu_channel_send(struct vu_channel *channel, struct vu_header *header, const void *payload,
+                    size_t payload_bytes, const void *more, size_t more_bytes, int fd)
+{
+    union {
+        struct cmsghdr alignment;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec vectors[3] = {
+        {.iov_base = header, .iov_len = sizeof(*header)},
+        {.iov_base = (void *)(uintptr_t)payload, .iov_len = payload_bytes},
+        {.iov_base = (void *)(uintptr_t)more, .iov_len = more_bytes},
+    };
+    struct msghdr to;
+
+    memset(&to, 0, sizeof(to));
+    to.msg_iov = vectors;
+    to.msg_iovlen = more_bytes > 0 ? 3 : payload_bytes > 0 ? 2 : 1;
+    header->size = (uint32_t)(sizeof(*header) + payload_bytes + more_bytes);
+    if (fd >= 0) {
+        memset(&control, 0, sizeof(control));
+        to.msg_control = control.bytes;
+        to.msg_controllen = sizeof(control.bytes);
+        struct cmsghdr *first = CMSG_FIRSTHDR(&to);
+        first->cmsg_level = SOL_SOCKET;
+        first->cmsg_type = SCM_RIGHTS;
+        first->cmsg_len = CMSG_LEN(sizeof(fd));
+        memcpy(CMSG_DATA(first), &fd, sizeof(fd));
+    }
+    while (to.msg_iovlen > 0) {
+        ssize_t sent = sendmsg(channel->fd, &to, 0);
+        if (sent < 0 && errno != EINTR) {
+            return -errno;
+        }
+        if (sent > 0) {
+            to.msg_control = NULL; /* it went with the first byte */
+            to.msg_controllen = 0;
+            skip_sent(&to, (size_t)sent);
+        }
+    }
+    return 0;
+}
