@@ -6,7 +6,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 import toolstest
 from toolstest import EDU, run
 
-COMMANDS = ("list", "show", "config", "bar", "dma", "irq", "reset", "demo")
+COMMANDS = ("list", "show", "dump", "config", "bar", "dma", "irq", "reset", "demo")
 
 
 class Help(toolstest.ToolTest):
@@ -44,7 +44,7 @@ class CommandLine(toolstest.ToolTest):
             self.check([command, "frobnicate", "01:00.0"], command, '"frobnicate"')
 
     def test_number_of_arguments(self):
-        for arguments in (["show"], ["reset"], ["config"], ["bar"], ["config", "dump"],
+        for arguments in (["show"], ["dump"], ["reset"], ["config"], ["bar"], ["config", "dump"],
                           ["config", "read", "01:00.0"], ["config", "write", "01:00.0", "0"],
                           ["bar", "info"], ["bar", "read", "01:00.0", "0"],
                           ["bar", "write", "01:00.0", "0", "0"], ["dma"], ["irq", "watch"]):
@@ -65,11 +65,12 @@ class CommandLine(toolstest.ToolTest):
         self.check(["list", "--fire"], "list takes no --fire")
         self.check(["demo", "--device", EDU], "demo takes no --device")
         self.check(["config", "dump", "01:00.0", "--width", "2"], "config dump takes no --width")
+        self.check(["dump", "01:00.0", "--json"], "dump takes no --json")
         self.check(["bar", "write", "01:00.0", "0", "0", "0", "--json"], "takes no --json")
 
     def test_malformed_addresses(self):
         for address in ("", "01", "01:00", "01:00.", "1:0.8", "100:00.0", "01:20.0", "0x1:00.0",
-                        "01:00.0 ", " 01:00.0", "/01:00.0", "01:00.00", "g1:00.0", "0000:01:00.0",
+                        "01:00.0 ", " 01:00.0", "/01:00.0", "/00.0", "01:00.00", "g1:00.0", "0000:01:00.0",
                         "a" * 128 + "/01:00.0"):
             self.check(["show", address, "--device", EDU], f'"{address}" is no address')
 

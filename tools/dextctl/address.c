@@ -51,3 +51,15 @@ bool address_parse(const char *text, struct address *address)
     *address = parsed;
     return true;
 }
+
+bool address_is_name(const char *text)
+{
+    const char *step = strrchr(text, '/');
+    uint8_t device, function;
+
+    if (!step || step == text) {
+        return false;
+    }
+    step = parse_field(step + 1, 2, 0x1f, '.', &device);
+    return step && parse_field(step, 1, 7, '\0', &function);
+}

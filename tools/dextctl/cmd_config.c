@@ -8,6 +8,7 @@
 
 #include "capability.h"
 #include "dextctl.h"
+#include "dump.h"
 #include "instance.h"
 #include "output.h"
 #include "session.h"
@@ -48,23 +49,6 @@ static int run_write(const struct session *session, const struct options *option
                                  arguments->offset);
 }
 
-/* What lspci -xxxx prints, for lspci -F to read. */
-static void print_dump(const AppleDextInstance *instance, const struct config_image *image)
-{
-    char address[INSTANCE_TEXT_BYTES];
-
-    printf("%s %s: %04x:%04x\n", instance_address_text(instance, address),
-           class_text(config_u32(image, 0x08) >> 8), config_u16(image, 0x00),
-           config_u16(image, 0x02));
-    for (size_t row = 0; row < image->length; row += 16) {
-        printf("%02zx:", row);
-        for (size_t i = 0; i < 16; i++) {
-            printf(" %02x", image->bytes[row + i]);
-        }
-        putchar('\n');
-    }
-}
-
 static void print_dump_json(const AppleDextInstance *instance, const struct config_image *image)
 {
     char hex[2 * CONFIG_BYTES + 1];
@@ -97,7 +81,7 @@ static int run_dump(const struct session *session, const struct options *options
     if (options->json) {
         print_dump_json(&instance, &image);
     } else {
-        print_dump(&instance, &image);
+        dump_print(&instance, &image);
     }
     return STATUS_OK;
 }

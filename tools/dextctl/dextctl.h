@@ -32,6 +32,7 @@ struct command {
 
 extern const struct command command_list;
 extern const struct command command_show;
+extern const struct command command_dump;
 extern const struct command command_config;
 extern const struct command command_bar;
 extern const struct command command_dma;
@@ -51,5 +52,8 @@ struct address {
 
 /** Read "BB:DD.F" or "ROOT/BB:DD.F" (hexadecimal). false when it is neither. */
 bool address_parse(const char *text, struct address *address);
+
+/** Whether a text has the form of a stable name below a bridge: "ROOT/DD.F", "ROOT/DD.F/DD.F". */
+bool address_is_name(const char *text);
 
 #endif

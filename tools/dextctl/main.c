@@ -15,8 +15,8 @@
 #include "output.h"
 
 static const struct command *const commands[] = {
-    &command_list, &command_show, &command_config, &command_bar,
-    &command_dma,  &command_irq,  &command_reset,  &command_demo,
+    &command_list, &command_show, &command_dump,  &command_config, &command_bar,
+    &command_dma,  &command_irq,  &command_reset, &command_demo,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 
@@ -35,9 +35,9 @@ static void print_overview(void)
           "\"dextctl COMMAND --help\" explains a command and shows examples.\n"
           "\n"
           "A device's address is BB:DD.F as dextctl list prints it, or ROOT/BB:DD.F where two\n"
-          "roots have a device at one address. Without --device the devices are those of the\n"
-          "machine (macOS) or of dextd (at DEXTLINK_SOCKET, else in the per-user runtime\n"
-          "directory).\n"
+          "roots have a device at one address; the name that list prints, which survives replug,\n"
+          "does as well. Without --device the devices are those of the machine (macOS) or of\n"
+          "dextd (at DEXTLINK_SOCKET, else in the per-user runtime directory).\n"
           "\n"
           "Exit status: 0 fine, 1 a device or a check failed, 2 wrong command line.\n",
           stdout);

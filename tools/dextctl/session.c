@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "embedded.h"
 #include "output.h"
@@ -25,16 +26,51 @@ static const char *hint_without_devices(void)
     return embedded_hint;
 }
 
+/* Whether a device has this stable name; *address is then where it is now. */
+static bool find_name(const char *name, struct address *address)
+{
+    AppleDextInstance *instances = NULL;
+    size_t count = 0;
+    bool found = false;
+
+    if (apple_dext_list(&instances, &count) != KERN_SUCCESS) {
+        return false;
+    }
+    for (size_t i = 0; i < count && !found; i++) {
+        const AppleDextInstance *it = &instances[i];
+        found = it->has_address && strcmp(it->name, name) == 0;
+        if (found) {
+            *address =
+                (struct address){.bus = it->bus, .device = it->device, .function = it->function};
+            snprintf(address->root, sizeof(address->root), "%s", it->root);
+        }
+    }
+    apple_dext_free_list(instances);
+    return found;
+}
+
+/* A name may look like ROOT/BB:DD.F, so the devices there are decide. */
+static int resolve(const char *text, struct address *address)
+{
+    if ((strchr(text, '/') && find_name(text, address)) || address_parse(text, address)) {
+        return STATUS_OK;
+    }
+    return address_is_name(text)
+               ? failure(text, "no device has this name; dextctl list prints those there are")
+               : usage_error("\"%s\" is no address: want BB:DD.F or ROOT/BB:DD.F, in hexadecimal, "
+                             "as in 01:00.0, or a name of dextctl list",
+                             text);
+}
+
 int session_open(struct session *session, const char *address, enum session_access access)
 {
     char *cause = NULL;
 
     *session = (struct session){.name = address};
     struct address *at = &session->address;
-    if (!address_parse(address, at)) {
-        return usage_error("\"%s\" is no address: want BB:DD.F or ROOT/BB:DD.F, in hexadecimal, "
-                           "as in 01:00.0",
-                           address);
+    int status = resolve(address, at);
+    if (status != STATUS_OK) {
+        return status;
     }
     session->connection = apple_dext_connect_with_root(at->bus, at->device, at->function,
                                                        at->root[0] ? at->root : NULL, &cause);
@@ -50,7 +86,7 @@ int session_open(struct session *session, const char *address, enum session_acce
     }
     kern_return_t code = access == SESSION_CLAIM ? apple_dext_claim(session->connection) : 0;
     if (code != KERN_SUCCESS) {
-        int status = session_failure(session, code, "cannot claim");
+        status = session_failure(session, code, "cannot claim");
         session_close(session);
         return status;
     }

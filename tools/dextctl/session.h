@@ -21,8 +21,9 @@ enum session_access {
 };
 
 /**
- * Connect to the device at an address. Returns STATUS_OK, or STATUS_USAGE (no address) or
- * STATUS_FAILED with one line printed. Close it only after STATUS_OK.
+ * Connect to the device at an address ("BB:DD.F", "ROOT/BB:DD.F") or of a stable name. Returns
+ * STATUS_OK, or STATUS_USAGE (neither) or STATUS_FAILED with one line printed. Close it only after
+ * STATUS_OK.
  */
 int session_open(struct session *session, const char *address, enum session_access access);
 void session_close(struct session *session);
