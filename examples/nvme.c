@@ -41,31 +41,30 @@ static const char *judge_chunk(const struct part *part, const struct nvme_done *
     return NULL;
 }
 
-/* Go over the part with DEPTH commands under way. */
+/* Go over the part with DEPTH commands under way: each slot takes every DEPTH-th chunk. */
 static void *part_thread(void *context)
 {
     struct part *part = context;
-    uint64_t next = part->first, end = part->first + part->bytes, left = part->bytes;
-    uint64_t offsets[DEPTH];
+    uint64_t offsets[DEPTH], end = part->first + part->bytes;
     struct nvme_done done[DEPTH];
+    unsigned under_way = 0;
 
-    for (unsigned slot = 0; slot < DEPTH && next < end; slot++, next += CHUNK)
-        start_chunk(part, slot, offsets[slot] = next);
-    while (left > 0) {
+    for (; under_way < DEPTH && under_way * CHUNK < part->bytes; under_way++)
+        start_chunk(part, under_way, offsets[under_way] = part->first + under_way * CHUNK);
+    while (under_way > 0 && part->problem == NULL) {
         nvme_ring(part->queue);
         unsigned count = nvme_wait(part->queue, done, DEPTH);
         if (count == 0)
             part->problem = "no completion";
         for (unsigned i = 0; i < count && part->problem == NULL; i++) {
-            part->problem = judge_chunk(part, &done[i], offsets[done[i].slot]);
-            left -= CHUNK;
-            if (next < end) {
-                start_chunk(part, done[i].slot, offsets[done[i].slot] = next);
-                next += CHUNK;
-            }
+            uint64_t *offset = &offsets[done[i].slot];
+            part->problem = judge_chunk(part, &done[i], *offset);
+            *offset += DEPTH * CHUNK;
+            if (*offset < end)
+                start_chunk(part, done[i].slot, *offset);
+            else
+                under_way--;
         }
-        if (part->problem != NULL)
-            return NULL;
     }
     return NULL;
 }

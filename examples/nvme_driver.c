@@ -15,7 +15,7 @@ enum {
     CC_ENABLED = 0x00460001,
     CC_SHUTDOWN = 0x4000
 }; /* entries of 64 and 16 bytes, 4 KiB pages */
-enum { LIST_BYTES = NVME_TRANSFER_MAX / NVME_PAGE * 8, SPINS = 1000 };
+enum { LIST = NVME_TRANSFER_MAX / NVME_PAGE, SPINS = 1000 };
 #define MS UINT64_C(1000000)
 
 static uint64_t now_ns(void)
@@ -41,8 +41,7 @@ static void register_write(struct nvme *nvme, uint64_t offset, unsigned width, u
 static void doorbell_write(struct nvme_queue *queue, unsigned is_completion, uint32_t value)
 {
     struct nvme *nvme = queue->nvme;
-    uint64_t stride = UINT64_C(4) << (nvme->cap >> 32 & 0xf); /* CAP.DSTRD */
-    uint64_t offset = NVME_DOORBELLS + (2 * (uint64_t)queue->id + is_completion) * stride;
+    uint64_t offset = NVME_DOORBELLS + (2 * queue->id + is_completion) * nvme->stride;
 
 #if defined(__aarch64__)
     __asm__ volatile("dmb oshst" ::: "memory"); /* a release alone does not reach the device */
@@ -68,6 +67,11 @@ static bool wait_status(struct nvme *nvme, uint32_t mask, uint32_t wanted)
     return false;
 }
 
+uint64_t nvme_bus(const struct nvme *nvme, const volatile void *at)
+{
+    return nvme->bus + ((uintptr_t)at - nvme->memory);
+}
+
 uint8_t *nvme_data(const struct nvme_queue *queue, unsigned slot)
 {
     return queue->data + (size_t)slot * queue->nvme->options.transfer_bytes;
@@ -85,10 +89,10 @@ void nvme_submit(struct nvme_queue *queue, unsigned slot, const struct nvme_comm
 void nvme_transfer(struct nvme_queue *queue, unsigned slot, uint8_t opcode, uint64_t block,
                    uint32_t bytes, uint32_t flags)
 {
-    uint64_t data = queue->data_bus + (uint64_t)slot * queue->nvme->options.transfer_bytes;
+    uint64_t data = nvme_bus(queue->nvme, nvme_data(queue, slot));
     struct nvme_command command = {.opcode = opcode, .nsid = 1, .prp1 = data};
     if (bytes > 2 * NVME_PAGE)
-        command.prp2 = queue->lists_bus + (uint64_t)slot * LIST_BYTES;
+        command.prp2 = nvme_bus(queue->nvme, queue->lists + slot * LIST);
     else if (bytes > NVME_PAGE)
         command.prp2 = data + NVME_PAGE;
     command.dw10 = (uint32_t)block;
@@ -215,7 +219,8 @@ static const char *identify(struct nvme *nvme)
 {
     struct nvme_queue *admin = &nvme->queues[0];
     const uint8_t *data = admin->data;
-    struct nvme_command command = {.opcode = NVME_IDENTIFY, .prp1 = admin->data_bus, .dw10 = 1};
+    struct nvme_command command = {
+        .opcode = NVME_IDENTIFY, .prp1 = nvme_bus(nvme, admin->data), .dw10 = 1};
 
     if (nvme_run(admin, &command, NULL) != 0)
         return "Identify Controller failed";
@@ -245,12 +250,12 @@ static const char *create_queues(struct nvme *nvme)
     for (unsigned i = 1; i <= count; i++) {
         struct nvme_queue *queue = &nvme->queues[i];
         const struct nvme_command cq = {.opcode = NVME_CREATE_CQ,
-                                        .prp1 = queue->completions_bus,
+                                        .prp1 = nvme_bus(nvme, queue->completions),
                                         .dw10 = (2 * queue->entries - 1) << 16 | i,
                                         .dw11 = queue->vector << 16 |
                                                 (nvme->options.has_interrupts ? 3 : 1)};
         const struct nvme_command sq = {.opcode = NVME_CREATE_SQ,
-                                        .prp1 = queue->submissions_bus,
+                                        .prp1 = nvme_bus(nvme, queue->submissions),
                                         .dw10 = (queue->entries - 1) << 16 | i,
                                         .dw11 = i << 16 | 1};
         if (nvme_run(&nvme->queues[0], &cq, NULL) != 0 ||
@@ -274,8 +279,8 @@ const char *nvme_start(struct nvme *nvme)
         queue->phase = 1;
     }
     register_write(nvme, NVME_AQA, 4, (2 * admin->entries - 1) << 16 | (admin->entries - 1));
-    register_write(nvme, NVME_ASQ, 8, admin->submissions_bus);
-    register_write(nvme, NVME_ACQ, 8, admin->completions_bus);
+    register_write(nvme, NVME_ASQ, 8, nvme_bus(nvme, admin->submissions));
+    register_write(nvme, NVME_ACQ, 8, nvme_bus(nvme, admin->completions));
     register_write(nvme, NVME_CC, 4, CC_ENABLED);
     if (!wait_status(nvme, CSTS_READY, CSTS_READY))
         return "the controller is not ready";
@@ -289,67 +294,51 @@ const char *nvme_stop(struct nvme *nvme)
     return wait_status(nvme, CSTS_SHUTDOWN, CSTS_SHUTDOWN_DONE) ? NULL : "no shutdown";
 }
 
-/* Take bytes for one thing, as whole pages. */
-static uint64_t take(uint64_t *used, uint64_t bytes)
+static uint64_t whole_pages(uint64_t bytes)
 {
-    uint64_t at = *used;
-    *used += (bytes + NVME_PAGE - 1) / NVME_PAGE * NVME_PAGE;
-    return at;
+    return (bytes + NVME_PAGE - 1) / NVME_PAGE * NVME_PAGE;
 }
 
-/* Lay a queue out at base, which the device sees at bus; the bytes used, also for base 0. */
-static uint64_t lay_out(struct nvme_queue *queue, mach_vm_address_t base, uint64_t bus,
-                        uint64_t used)
+/* The list of a slot names the pages of its data but the first, once for all commands. */
+static void make_queue(struct nvme *nvme, unsigned id, mach_vm_address_t at)
 {
-    const struct nvme_options *options = &queue->nvme->options;
-    uint64_t submissions = take(&used, 64 * (uint64_t)queue->entries);
-    uint64_t completions = take(&used, 32 * (uint64_t)queue->entries);
-    uint64_t lists = take(&used, (uint64_t)LIST_BYTES * options->depth);
-    uint64_t data = take(&used, (uint64_t)options->transfer_bytes * options->depth);
+    struct nvme_queue *queue = &nvme->queues[id];
+    const struct nvme_options *options = &nvme->options;
 
-    if (base == 0)
-        return used;
-    queue->submissions = (struct nvme_command *)(uintptr_t)(base + submissions);
-    queue->completions = (struct nvme_completion *)(uintptr_t)(base + completions);
-    queue->lists = (uint64_t *)(uintptr_t)(base + lists);
-    queue->data = (uint8_t *)(uintptr_t)(base + data);
-    queue->submissions_bus = bus + submissions;
-    queue->completions_bus = bus + completions;
-    queue->lists_bus = bus + lists;
-    queue->data_bus = bus + data;
-    for (unsigned slot = 0; slot < options->depth; slot++) {
-        uint64_t *list = queue->lists + (size_t)slot * (LIST_BYTES / 8);
+    *queue = (struct nvme_queue){.nvme = nvme, .id = id, .entries = options->depth + 1};
+    queue->vector = nvme->vectors != 0 ? id % nvme->vectors : 0;
+    queue->submissions = (struct nvme_command *)(uintptr_t)at;
+    at += whole_pages(sizeof(*queue->submissions) * queue->entries);
+    queue->completions = (struct nvme_completion *)(uintptr_t)at;
+    at += whole_pages(sizeof(*queue->completions) * 2 * queue->entries);
+    queue->lists = (uint64_t *)(uintptr_t)at;
+    queue->data = (uint8_t *)(uintptr_t)(at + whole_pages(8 * LIST * options->depth));
+    for (unsigned slot = 0; slot < options->depth; slot++)
         for (unsigned page = 1; page < options->transfer_bytes / NVME_PAGE; page++)
-            list[page - 1] = queue->data_bus + (uint64_t)slot * options->transfer_bytes +
-                             (uint64_t)page * NVME_PAGE;
-    }
-    return used;
+            queue->lists[slot * LIST + page - 1] =
+                nvme_bus(nvme, nvme_data(queue, slot) + (size_t)page * NVME_PAGE);
 }
 
 /* One buffer for everything, which the host allocates: device and driver share it without copies.
  */
 static const char *make_queues(struct nvme *nvme)
 {
-    unsigned count = 1 + nvme->options.queues;
-    uint64_t bytes = 0, used = 0, bus, bus_bytes;
+    const struct nvme_options *options = &nvme->options;
+    uint64_t depth = options->depth, bus_bytes;
+    uint64_t bytes = whole_pages(64 * (depth + 1)) + whole_pages(32 * (depth + 1)) +
+                     whole_pages(8 * LIST * depth) + options->transfer_bytes * depth;
+    mach_vm_size_t size;
 
-    nvme->queues = calloc(count, sizeof(*nvme->queues));
+    nvme->queues = calloc(1 + options->queues, sizeof(*nvme->queues));
     if (nvme->queues == NULL)
         return "no memory";
-    for (unsigned i = 0; i < count; i++) {
-        nvme->queues[i] = (struct nvme_queue){.nvme = nvme,
-                                              .id = i,
-                                              .entries = nvme->options.depth +
-                                                         1, /* a full ring has one entry empty */
-                                              .vector = nvme->vectors != 0 ? i % nvme->vectors : 0};
-        bytes = lay_out(&nvme->queues[i], 0, 0, bytes);
-    }
-    kern_return_t code = apple_dext_allocate_dma_buffer(nvme->device, bytes, 0, &bus, &bus_bytes,
-                                                        &nvme->memory, &nvme->memory_bytes);
+    kern_return_t code =
+        apple_dext_allocate_dma_buffer(nvme->device, bytes * (1 + options->queues), NVME_PAGE,
+                                       &nvme->bus, &bus_bytes, &nvme->memory, &size);
     if (code != KERN_SUCCESS)
         return apple_dext_status_text(code);
-    for (unsigned i = 0; i < count; i++)
-        used = lay_out(&nvme->queues[i], nvme->memory, bus, used);
+    for (unsigned i = 0; i <= options->queues; i++)
+        make_queue(nvme, i, nvme->memory + i * bytes);
     return NULL;
 }
 
@@ -384,6 +373,7 @@ const char *nvme_open(struct nvme *nvme, io_connect_t device, const struct nvme_
     nvme->cap = nvme_register(nvme, NVME_CAP, 8);
     if (nvme->cap == UINT64_MAX)
         return "the controller does not answer";
+    nvme->stride = UINT64_C(4) << (nvme->cap >> 32 & 0xf); /* CAP.DSTRD */
     if (2 * (options->depth + 1) > (nvme->cap & 0xffff) + 1 || (nvme->cap >> 48 & 0xf) != 0)
         return "the controller has shorter queues, or wants larger pages";
     if (options->has_calls_only ||

@@ -60,7 +60,6 @@ struct nvme_queue {
     struct nvme_completion *completions;
     uint64_t *lists;
     uint8_t *data; /* transfer_bytes for each slot, 0 to depth - 1 */
-    uint64_t submissions_bus, completions_bus, lists_bus, data_bus;
 };
 
 struct nvme {
@@ -68,9 +67,8 @@ struct nvme {
     io_connect_t device;
     uint8_t bar;                /* memory index of BAR 0 */
     mach_vm_address_t bar_base; /* 0: not mapped */
-    mach_vm_address_t memory;
-    mach_vm_size_t memory_bytes;
-    uint64_t cap, blocks;
+    mach_vm_address_t memory;   /* of all queues, which the device sees at bus */
+    uint64_t bus, cap, stride, blocks;
     uint32_t block_bytes, vectors;
     char model[41], serial[21];
     _Atomic(AppleDextInterruptNotify *) notify;
@@ -93,6 +91,9 @@ const char *nvme_stop(struct nvme *nvme);
 void nvme_close(struct nvme *nvme);
 
 uint8_t *nvme_data(const struct nvme_queue *queue, unsigned slot);
+
+/** Where the device sees what lies at a place of the driver's memory. */
+uint64_t nvme_bus(const struct nvme *nvme, const volatile void *at);
 
 /** Put a command into the queue, for nvme_ring. The slot (0 to depth - 1) must be free. */
 void nvme_submit(struct nvme_queue *queue, unsigned slot, const struct nvme_command *command);

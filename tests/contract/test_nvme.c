@@ -48,7 +48,7 @@ static const uint8_t *identify(struct nvme *nvme, uint32_t what, uint32_t nsid)
 {
     struct nvme_queue *admin = &nvme->queues[0];
     const struct nvme_command command = {
-        .opcode = NVME_IDENTIFY, .nsid = nsid, .prp1 = admin->data_bus, .dw10 = what};
+        .opcode = NVME_IDENTIFY, .nsid = nsid, .prp1 = nvme_bus(nvme, admin->data), .dw10 = what};
     memset(admin->data, 0xa5, NVME_PAGE);
     assert_int_equal(nvme_run(admin, &command, NULL), 0);
     return admin->data;

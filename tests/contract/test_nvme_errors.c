@@ -59,7 +59,7 @@ static void queues_that_cannot_be(void **state)
 {
     struct nvme nvme;
     begin_without_queue_3(&nvme);
-    uint64_t bus = nvme.queues[0].data_bus;
+    uint64_t bus = nvme_bus(&nvme, nvme.queues[0].data);
     const struct {
         uint8_t opcode;
         uint32_t id, size, dw11;
@@ -102,7 +102,7 @@ static void commands_that_cannot_be(void **state)
     struct nvme nvme;
     nvme_begin(&nvme, NVME, &options);
     struct nvme_queue *queue = &nvme.queues[1];
-    uint64_t bus = queue->data_bus;
+    uint64_t bus = nvme_bus(&nvme, queue->data);
     const struct {
         struct nvme_command command;
         int status;
@@ -171,7 +171,7 @@ static void memory_of_the_program(void **state)
     assert_true(device.last_fault == command.prp1);
     command.opcode = NVME_WRITE;
     assert_int_equal(status_of(queue, &command), DATA_TRANSFER_ERROR);
-    command.prp1 = queue->data_bus;
+    command.prp1 = nvme_bus(&nvme, queue->data);
     command.prp2 = bus; /* a list that cannot be read */
     command.dw12 = 31;
     assert_int_equal(status_of(queue, &command), DATA_TRANSFER_ERROR);
@@ -231,13 +231,12 @@ static void queue_in_memory_that_is_not_there(void **state)
     const struct nvme_command cq = {
         .opcode = NVME_CREATE_CQ, .prp1 = 0x1000, .dw10 = 63 << 16 | 3, .dw11 = 1};
     const struct nvme_command sq = {.opcode = NVME_CREATE_SQ,
-                                    .prp1 = nvme.queues[1].submissions_bus,
+                                    .prp1 = nvme_bus(&nvme, nvme.queues[1].submissions),
                                     .dw10 = 15 << 16 | 3,
                                     .dw11 = 3 << 16 | 1};
     assert_int_equal(status_of(admin, &cq), 0);
     assert_int_equal(status_of(admin, &sq), 0);
-    uint64_t stride = UINT64_C(4) << (nvme.cap >> 32 & 0xf);
-    assert_ok(apple_dext_mmio_write(nvme.device, nvme.bar, NVME_DOORBELLS + 6 * stride, 4, 1));
+    assert_ok(apple_dext_mmio_write(nvme.device, nvme.bar, NVME_DOORBELLS + 6 * nvme.stride, 4, 1));
     struct nvme_done done;
     assert_int_equal(nvme_wait(&nvme.queues[2], &done, 1), 0);
     assert_true(nvme_register(&nvme, NVME_CSTS, 4) & 2); /* CFS */
@@ -250,14 +249,15 @@ static uint32_t event_after(struct nvme *nvme, uint64_t doorbell, uint32_t value
 {
     struct nvme_queue *admin = &nvme->queues[0];
     const struct nvme_command request = {.opcode = ASYNCHRONOUS_EVENT_REQUEST};
-    const struct nvme_command log = {
-        .opcode = GET_LOG_PAGE, .prp1 = admin->data_bus, .nsid = UINT32_MAX, .dw10 = 15 << 16 | 1};
-    uint64_t stride = UINT64_C(4) << (nvme->cap >> 32 & 0xf);
+    const struct nvme_command log = {.opcode = GET_LOG_PAGE,
+                                     .prp1 = nvme_bus(nvme, admin->data),
+                                     .nsid = UINT32_MAX,
+                                     .dw10 = 15 << 16 | 1};
     struct nvme_done done;
     nvme_submit(admin, 1, &request);
     nvme_ring(admin);
-    assert_ok(apple_dext_mmio_write(nvme->device, nvme->bar, NVME_DOORBELLS + doorbell * stride, 4,
-                                    value));
+    assert_ok(apple_dext_mmio_write(nvme->device, nvme->bar,
+                                    NVME_DOORBELLS + doorbell * nvme->stride, 4, value));
     assert_int_equal(nvme_wait(admin, &done, 1), 1);
     assert_int_equal(done.slot, 1);
     assert_int_equal(done.status, 0);
