@@ -178,14 +178,15 @@ static void job_end(struct job *job)
     }
 }
 
-/* On the host this process reaches; NULL with one line. */
-static json_object *job_measure(struct job *job)
+/* On the host this process reaches, dextd's process or 0; NULL with one line. */
+static json_object *job_measure(struct job *job, pid_t host)
 {
     const struct settings *settings = job->settings;
+    struct nvme_plan nvme_plan = settings->nvme;
     json_object *figures = settings->has_calls ? measure_host(&settings->plan, &job->pingpong)
                                                : json_object_new_object();
-    json_object *nvme =
-        figures && settings->has_nvme ? nvme_measure(&settings->nvme, &job->file) : NULL;
+    nvme_plan.host = host;
+    json_object *nvme = figures && settings->has_nvme ? nvme_measure(&nvme_plan, &job->file) : NULL;
 
     if (nvme) {
         json_object_object_add(figures, "nvme", nvme);
@@ -208,7 +209,7 @@ static json_object *measure_embedded(struct job *job)
     }
     ok = ok && dext_host_embed(host, &cause) == 0;
     if (ok) {
-        figures = job_measure(job);
+        figures = job_measure(job, 0);
     } else {
         fprintf(stderr, "dextbench: %s\n", cause ? cause : "out of memory");
         free(cause);
@@ -223,7 +224,7 @@ static json_object *measure_dextd(struct job *job)
     json_object *figures = NULL;
 
     if (dextd_child_start(&child, job->settings->dextd, job->devices, job->device_count)) {
-        figures = job_measure(job);
+        figures = job_measure(job, child.pid);
         dextd_child_stop(&child);
     }
     return figures;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "nvme_driver.h"
@@ -37,10 +38,13 @@ struct subject {
     struct io_place place;
     struct samples latencies;
     double rates[ROUNDS]; /* operations a second */
+    struct io_count total;
 };
 
 struct controller {
     io_connect_t connection;
+    clockid_t host_clock; /* what the host used of processors; embedded, the caller too */
+    bool is_embedded;
     struct nvme nvme;
 };
 
@@ -50,8 +54,12 @@ static bool complain(const char *what, const char *why)
     return false;
 }
 
-static bool controller_connect(struct controller *controller, uint8_t bus)
+static bool controller_connect(struct controller *controller, uint8_t bus, pid_t host)
 {
+    controller->is_embedded = host == 0;
+    if (clock_getcpuclockid(host, &controller->host_clock) != 0) {
+        return complain("dextd", "its processor time cannot be read");
+    }
     controller->connection = apple_dext_connect(bus, 0, 0);
     kern_return_t code = apple_dext_claim(controller->connection);
     return code == KERN_SUCCESS || complain("cannot claim NVMe", apple_dext_status_text(code));
@@ -79,10 +87,25 @@ static void issue(struct nvme_queue *queue, const struct io_shape *shape, struct
                   io_place_next(place, shape) / queue->nvme->block_bytes, shape->bytes, 0);
 }
 
+static double used_us(clockid_t clock)
+{
+    struct timespec now = {0};
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+static double host_used_us(const struct controller *controller)
+{
+    return used_us(controller->host_clock) -
+           (controller->is_embedded ? used_us(CLOCK_THREAD_CPUTIME_ID) : 0);
+}
+
 static bool controller_run(void *context, const struct io_shape *shape, struct io_place *place,
                            double us, struct samples *latencies, struct io_count *count)
 {
-    struct nvme_queue *queue = &((struct controller *)context)->nvme.queues[1];
+    struct controller *controller = context;
+    struct nvme_queue *queue = &controller->nvme.queues[1];
+    double host_before = host_used_us(controller);
     double start = clock_us();
     double now = start;
     unsigned under_way = 0;
@@ -116,6 +139,7 @@ static bool controller_run(void *context, const struct io_shape *shape, struct i
         count->operations += found;
     }
     count->us = now - start;
+    count->host_us = host_used_us(controller) - host_before;
     return true;
 }
 
@@ -146,6 +170,8 @@ static bool run_rounds(const struct nvme_plan *plan, const struct io_shape *shap
                 return false;
             }
             subject->rates[round] = (double)done.operations * 1e6 / done.us;
+            subject->total.operations += done.operations;
+            subject->total.host_us += done.host_us;
         }
     }
     return true;
@@ -166,6 +192,11 @@ static json_object *row_of(const struct io_shape *shape, struct subject *subject
         rates[i] = median_rate(subject);
         json_object_object_add(figures, "iops", figure_json(rates[i]));
         json_object_object_add(figures, "mb_per_s", figure_json(rates[i] * shape->bytes / 1e6));
+        if (subject->total.host_us > 0) {
+            json_object_object_add(
+                figures, "host_us",
+                figure_json(subject->total.host_us / (double)subject->total.operations));
+        }
         json_object_object_add(row, subject->key, figures);
     }
     json_object_object_add(row, "file_to_plain", figure_json(rates[1] / rates[2]));
@@ -326,7 +357,8 @@ json_object *nvme_measure(const struct nvme_plan *plan, struct bench_file *file)
     bool ok = fd >= 0 || complain(file->path, strerror(errno));
 
     bench_file_remove(file); /* the host has it open too: it goes with both, however that ends */
-    ok = ok && controller_connect(&memory, 3) && controller_connect(&drive, 4) &&
+    ok = ok && controller_connect(&memory, 3, plan->host) &&
+         controller_connect(&drive, 4, plan->host) &&
          measure_all(plan, &memory, &drive, fd, figures);
     apple_dext_disconnect(memory.connection);
     apple_dext_disconnect(drive.connection);

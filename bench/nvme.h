@@ -8,6 +8,7 @@
 
 #include <json-c/json.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #define BENCH_NVME_MEMORY "nvme,addr=03:00.0,size=128M"
 #define BENCH_NVME_FILE   "nvme,addr=04:00.0,drive="
@@ -16,6 +17,7 @@
 struct nvme_plan {
     double seconds;        /* of each figure, in rounds */
     const char *directory; /* where the file goes for as long as it is measured */
+    pid_t host;            /* dextd's process; 0: this one */
 };
 
 /* The file of BENCH_NVME_FILE. */

@@ -30,6 +30,7 @@ struct io_place {
 struct io_count {
     uint64_t operations;
     double us;
+    double host_us; /* of a processor, that the host used meanwhile; 0 where there is none */
 };
 
 /* A load for some time: one round. latencies is NULL unless depth is 1. false with one line. */

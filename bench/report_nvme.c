@@ -29,7 +29,7 @@ static void print_row(const char *label, json_object *row, const char *key, doub
     printf("%-38s", label);
     for (size_t i = 0; i < COLUMNS; i++) {
         json_object *figures = member(row, columns[i]);
-        if (figures) {
+        if (member(figures, key)) {
             printf(" %9.1f", number_of(figures, key) * scale);
         } else {
             printf(" %9s", "-");
@@ -50,6 +50,8 @@ static void print_load(json_object *row)
         print_row(label, row, "iops", 1e-3);
     }
     printf(" %9.2f\n", number_of(row, "file_to_plain"));
+    print_row("  processor time of the host, us", row, "host_us", 1);
+    printf("\n");
     if (member(member(row, "file"), "p50_us")) {
         print_row("  latency p50, us", row, "p50_us", 1);
         print_row("\n  latency p99, us", row, "p99_us", 1);

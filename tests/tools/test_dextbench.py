@@ -66,6 +66,7 @@ class Bench(toolstest.ToolTest):
             self.assertAlmostEqual(figures["mb_per_s"], figures["iops"] * row["bytes"] / 1e6,
                                    delta=0.1)
             self.assertEqual("p50_us" in figures, row["depth"] == 1)
+            self.assertEqual("host_us" in figures, name in ("memory", "file"))
             if row["depth"] == 1:
                 self.assertGreater(figures["count"], 0)
                 self.assertLessEqual(figures["p50_us"], figures["p99_us"])
