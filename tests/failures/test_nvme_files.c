@@ -170,7 +170,8 @@ static int run(uint8_t opcode, uint64_t block, unsigned blocks, uint32_t flags)
     struct nvme_queue *queue = &nvme.queues[1];
     const struct nvme_command command = {.opcode = opcode,
                                          .nsid = 1,
-                                         .prp1 = queue->data_bus, /* of one block; or none */
+                                         .prp1 =
+                                             nvme_bus(&nvme, queue->data), /* a block; or none */
                                          .dw10 = (uint32_t)block,
                                          .dw11 = (uint32_t)(block >> 32),
                                          .dw12 = (blocks - 1) | flags};
@@ -208,8 +209,9 @@ struct entry {
 static struct entry newest_error(void)
 {
     struct nvme_queue *admin = &nvme.queues[0];
-    const struct nvme_command get = {
-        .opcode = 2 /* Get Log Page */, .prp1 = admin->data_bus, .dw10 = 15u << 16 | 1};
+    const struct nvme_command get = {.opcode = 2 /* Get Log Page */,
+                                     .prp1 = nvme_bus(&nvme, admin->data),
+                                     .dw10 = 15u << 16 | 1};
     struct entry entry = {0};
     uint16_t status;
     assert_int_equal(nvme_run(admin, &get, NULL), 0);
