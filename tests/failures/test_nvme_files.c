@@ -170,8 +170,7 @@ static int run(uint8_t opcode, uint64_t block, unsigned blocks, uint32_t flags)
     struct nvme_queue *queue = &nvme.queues[1];
     const struct nvme_command command = {.opcode = opcode,
                                          .nsid = 1,
-                                         .prp1 =
-                                             nvme_bus(&nvme, queue->data), /* a block; or none */
+                                         .prp1 = nvme_bus(&nvme, queue->data), /* or none */
                                          .dw10 = (uint32_t)block,
                                          .dw11 = (uint32_t)(block >> 32),
                                          .dw12 = (blocks - 1) | flags};
