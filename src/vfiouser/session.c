@@ -102,7 +102,8 @@ static int handle_region_info(struct vu_session *session, struct vu_message *mes
 {
     uint32_t index = request->region_info.index;
     const struct vu_bar *bar = index <= VU_REGION_BAR5 ? &session->device->bars[index] : NULL;
-    size_t areas = bar ? bar->area_count : 0;
+    /* What may be mapped comes as a descriptor, for clients that take any. */
+    size_t areas = bar && session->peer.capabilities.max_fds > 0 ? bar->area_count : 0;
     struct vu_region_info info = {.argsz = (uint32_t)vu_region_info_bytes(areas),
                                   .index = index,
                                   .size = vu_device_region_bytes(session->device, index)};
