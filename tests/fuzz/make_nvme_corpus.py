@@ -48,7 +48,12 @@ def io(kind, prp1, prp2=page(1), block=0, blocks=1, queue=1, nsid=0):
 
 def admin(kind, low=0, high=0, edge=0, prp1=page(0), prp2=page(1), nsid=0):
     return (bytes([ADMIN, kind, low, 0, 0, nsid]) + prp1 + prp2 + struct.pack("<H", high) +
-            bytes([edge, 0, 0]))
+            (edge if isinstance(edge, bytes) else bytes([edge])) + bytes([0, 0]))
+
+
+def number(value):
+    """Any number where a step takes an edge."""
+    return bytes([17]) + struct.pack("<I", value)
 
 
 def fire(times=16):
@@ -121,6 +126,11 @@ CASES = {
         admin(EVENT) * 6 + admin(ABORT, 0, 5) + fire(),
     "completion-queue-full": begin(MEMORY) + (io(READ, page(0)) * 14 + fire()) * 3 + COLLECT_ALL +
         fire(),
+    "more-under-way-than-room": begin(FILES) + (io(READ, page(0)) * 14 + fire()) * 3 +
+        STORAGE_GOOD * 15 + fire() + COLLECT_ALL + fire() + STORAGE_GOOD * 15 + fire(),
+    "four-thousand-commands": begin(MEMORY) + admin(CREATE_CQ, 2, 4095, 1, page(70)) +
+        admin(CREATE_SQ, 2, 4095, number(0x20001), page(2)) + fire(2) +
+        bytes([DOORBELL, 4, 1]) + number(4000) + fire() * 8,
     "one-command-id": begin(FILES) + (bytes([IO, 0, READ, 0, 15, 0]) + page(0) + page(1) +
         bytes([0, 0, 0, 0, 0])) * 4 + fire() + STORAGE_GOOD * 4 + fire(),
     "bad-doorbells": begin(MEMORY) + b"".join(
