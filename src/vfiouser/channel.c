@@ -1,8 +1,10 @@
 /*
  * Framing over a stream socket.
  *
- * The header is read by a call of its own: descriptors come with the first byte of a message, and
- * a read that went on into the next message could not tell whose they are.
+ * Descriptors come with the first byte of a message, and a read that goes on into the next message
+ * cannot tell whose they are. So one read asks for no more than the shortest request that may bring
+ * descriptors. Only after a shorter one can it have the start of the next message, and then the
+ * descriptors are that one's.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +21,17 @@
 #include "vfiouser/codec.h"
 
 #define KERNEL_MAX_FDS 254 /* more never come with one message */
+#define FIRST_BYTES    (2 * VU_HEADER_BYTES)
+
+/* count may be more than there is room for: those are closed. */
+static void close_fds(const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count && i < VU_MAX_FDS; i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+        }
+    }
+}
 
 int vu_channel_open(struct vu_channel *channel, int fd)
 {
@@ -38,16 +52,14 @@ void vu_channel_close(struct vu_channel *channel)
     channel->fd = -1;
     free(channel->payload);
     channel->payload = NULL;
+    close_fds(channel->ahead_fds, channel->ahead_fd_count);
+    channel->ahead_fd_count = 0;
+    channel->ahead_bytes = 0;
 }
 
 void vu_message_close(struct vu_message *message)
 {
-    size_t count = message->fd_count < VU_MAX_FDS ? message->fd_count : VU_MAX_FDS;
-    for (size_t i = 0; i < count; i++) {
-        if (message->fds[i] >= 0) {
-            close(message->fds[i]);
-        }
-    }
+    close_fds(message->fds, message->fd_count);
     message->fd_count = 0;
 }
 
@@ -92,13 +104,15 @@ static int receive_rest(int fd, uint8_t *where, size_t bytes)
     return 0;
 }
 
-static int receive_header(int fd, uint8_t bytes[VU_HEADER_BYTES], struct vu_message *message)
+/* Read a header and perhaps more; *have says how much. */
+static int receive_first(int fd, uint8_t bytes[FIRST_BYTES], size_t *have,
+                         struct vu_message *message)
 {
     union {
         struct cmsghdr alignment;
         char bytes[CMSG_SPACE(KERNEL_MAX_FDS * sizeof(int))];
     } control;
-    struct iovec vector = {.iov_base = bytes, .iov_len = VU_HEADER_BYTES};
+    struct iovec vector = {.iov_base = bytes, .iov_len = FIRST_BYTES};
     struct msghdr from;
     ssize_t count;
 
@@ -113,22 +127,70 @@ static int receive_header(int fd, uint8_t bytes[VU_HEADER_BYTES], struct vu_mess
     if (count <= 0) {
         return count == 0 ? -ENOTCONN : -errno;
     }
+    *have = (size_t)count;
     take_fds(&from, message);
-    return receive_rest(fd, bytes + count, VU_HEADER_BYTES - (size_t)count);
+    return 0;
+}
+
+static void take_ahead(struct vu_channel *channel, uint8_t bytes[FIRST_BYTES], size_t *have,
+                       struct vu_message *message)
+{
+    *have = channel->ahead_bytes;
+    memcpy(bytes, channel->ahead, channel->ahead_bytes);
+    message->fd_count = channel->ahead_fd_count;
+    memcpy(message->fds, channel->ahead_fds, sizeof(message->fds));
+    channel->ahead_bytes = 0;
+    channel->ahead_fd_count = 0;
+}
+
+/* Keep what was read of the next message; descriptors too when they came with this read. */
+static void keep_ahead(struct vu_channel *channel, const uint8_t *bytes, size_t count,
+                       struct vu_message *message, bool is_new)
+{
+    memcpy(channel->ahead, bytes, count);
+    channel->ahead_bytes = count;
+    if (is_new) {
+        channel->ahead_fd_count = message->fd_count;
+        memcpy(channel->ahead_fds, message->fds, sizeof(message->fds));
+        message->fd_count = 0;
+    }
+}
+
+static int receive_payload(struct vu_channel *channel, struct vu_message *message,
+                           const uint8_t bytes[FIRST_BYTES], size_t have, bool is_new)
+{
+    size_t size = message->header.size;
+    size_t here = have < size ? have : size;
+    memcpy(channel->payload, bytes + VU_HEADER_BYTES, here - VU_HEADER_BYTES);
+    if (here < have) {
+        keep_ahead(channel, bytes + here, have - here, message, is_new);
+    }
+    return receive_rest(channel->fd, channel->payload + (here - VU_HEADER_BYTES), size - here);
 }
 
 int vu_channel_receive(struct vu_channel *channel, struct vu_message *message)
 {
-    uint8_t header[VU_HEADER_BYTES];
+    uint8_t bytes[FIRST_BYTES];
+    size_t have = 0;
+    bool is_new = channel->ahead_bytes == 0;
+    int error = 0;
 
     message->fd_count = 0;
     message->payload = channel->payload;
-    int error = receive_header(channel->fd, header, message);
-    if (error == 0 && !vu_header_decode(header, &message->header)) {
+    if (is_new) {
+        error = receive_first(channel->fd, bytes, &have, message);
+    } else {
+        take_ahead(channel, bytes, &have, message);
+    }
+    if (error == 0 && have < VU_HEADER_BYTES) {
+        error = receive_rest(channel->fd, bytes + have, VU_HEADER_BYTES - have);
+        have = VU_HEADER_BYTES;
+    }
+    if (error == 0 && !vu_header_decode(bytes, &message->header)) {
         error = -EBADMSG;
     }
     if (error == 0) {
-        error = receive_rest(channel->fd, channel->payload, message->header.size - VU_HEADER_BYTES);
+        error = receive_payload(channel, message, bytes, have, is_new);
     }
     if (error != 0) {
         vu_message_close(message);

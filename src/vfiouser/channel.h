@@ -15,6 +15,11 @@
 struct vu_channel {
     int fd;           /* owned */
     uint8_t *payload; /* room for the payload of the largest message; aligned to 8 */
+    /* The start of the next message, read with the one before it, and what came along. */
+    size_t ahead_bytes;
+    uint8_t ahead[VU_HEADER_BYTES];
+    size_t ahead_fd_count;
+    int ahead_fds[VU_MAX_FDS];
 };
 
 /* A received message. Descriptors are the taker's, who sets what he takes to -1. */
@@ -25,7 +30,7 @@ struct vu_message {
     int fds[VU_MAX_FDS];
 };
 
-/** Take fd, also on failure. 0; -ENOMEM. */
+/** Take fd, also on failure; the channel is zeroed. 0; -ENOMEM. */
 int vu_channel_open(struct vu_channel *channel, int fd);
 
 /** Takes a channel that was zeroed and never opened with fd -1. */

@@ -141,7 +141,7 @@ static int run_until_signal(struct ender *ender, bool is_once)
         return EXIT_CANNOT_SERVE;
     }
     int error = vu_server_run(ender->server, is_once);
-    if (error != 0) {
+    if (error != 0 && error != -EPROTO && error != -EPERM) { /* refusals were said */
         vu_say(report, VU_LEVEL_ERROR, "ending: %s",
                error == -ENODEV ? "the device has gone" : strerror(-error));
     }
