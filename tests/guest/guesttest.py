@@ -23,11 +23,14 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(HERE.parent / "tools"))
+for neighbour in ("tools", "wire", "vfiouser"):
+    sys.path.insert(0, str(HERE.parent / neighbour))
 # pylint: disable=wrong-import-position
 PROGRAMS, SERVER, DEXTD, DEXTCTL = (Path(argument) for argument in sys.argv[1:5])
 sys.argv[1:] = [str(DEXTCTL), str(DEXTD)]
 import toolstest
+import vfiousertest
+import wiretest
 
 # Everything emulated on a machine that others use too: a boot takes 5 s, or many times that.
 BOOT_SECONDS = 120
@@ -135,8 +138,8 @@ class Machine:
 
     count = 0
 
-    def __init__(self, pool, *arguments, cpus=2, memory="256M", append="", machine="q35",
-                 reboots=False):
+    def __init__(self, pool, *arguments, cpus=2, memory="256M", append="", reboots=False,
+                 shared=True):
         Machine.count += 1
         self.pool = pool
         self.folder = Path(pool.folder) / f"machine{Machine.count}"
@@ -144,9 +147,8 @@ class Machine:
         self.serial, self.errors = self.folder / "serial.log", self.folder / "qemu.log"
         self.command = [
             pool.pieces / "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
-            "-machine", f"{machine},accel=tcg,memory-backend=ram", "-cpu", "qemu64",
-            "-smp", str(cpus), "-m", memory,
-            "-object", f"memory-backend-memfd,id=ram,size={memory},share=on",
+            "-machine", "q35,accel=tcg" + (",memory-backend=ram" if shared else ""),
+            "-cpu", "qemu64", "-smp", str(cpus), "-m", memory,
             "-kernel", pool.pieces / "vmlinuz", "-initrd", pool.initramfs,
             "-append", "console=ttyS0 panic=-1 loglevel=6 nokaslr mitigations=off tsc=reliable "
                        f"random.trust_bootloader=on {append}",
@@ -154,6 +156,8 @@ class Machine:
             "-chardev", f"socket,id=agent,path={self.folder}/agent,server=on,wait=off",
             "-serial", "chardev:agent",
             "-qmp", f"unix:{self.folder}/qmp,server=on,wait=off", "-S", *arguments]
+        if shared:
+            self.command += ["-object", f"memory-backend-memfd,id=ram,size={memory},share=on"]
         if not reboots:
             self.command += ["-no-reboot"]
         self.process = self.agent = self.monitor = None
@@ -217,7 +221,8 @@ class Machine:
 
     def check(self, script, seconds=SECONDS):
         """Run a script that has to end well; its output."""
-        answer = self.run("set -e\n" + script, seconds)
+        stop = "trap '[ $? = 0 ] || echo stopped at line $((LINENO - 1))' EXIT; set -e\n"
+        answer = self.run(stop + script, seconds)
         if answer.status != 0:
             raise AssertionError(f"status {answer.status} of: {script}\n{answer.out}\n{self.logs()}")
         return answer.out
@@ -253,6 +258,15 @@ class Machine:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired as error:
             raise GuestLost(f"QEMU does not end\n{self.logs()}") from error
+
+    def goes_or_deletes(self, seconds=SECONDS):
+        """After device_del: QEMU has "deleted" the device, or has "gone" itself."""
+        try:
+            self.wait_event("DEVICE_DELETED", seconds)
+        except (EOFError, OSError):
+            self.wait_exit()
+            return "gone"
+        return "deleted"
 
     def poweroff(self):
         """Shut the guest down as a person would, and check that QEMU ends well."""
@@ -292,6 +306,79 @@ def qemu_nvme(path, name="own", **options):
             "-device", f"nvme,drive={name},serial={name}{more}"]
 
 
+class Server(vfiousertest.Server):
+    """A dext-vfio-user for one function: of a running dextd (host), or of devices of its own."""
+
+    def __init__(self, address, *devices, host=None, options=()):
+        found = ["env", f"DEXTLINK_SOCKET={host.socket}"] if host else []
+        own = [word for device in devices for word in ("--device", device)]
+        super().__init__(lambda socket: [*found, SERVER, "--host", address, "--socket", socket, *own,
+                                         *options])
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except BaseException:
+            self.end()
+            raise
+
+    def __exit__(self, kind, *_):
+        status, said = self.end(), self.said()
+        self.folder.cleanup()
+        if kind is None and (status != 0 or "Sanitizer" in said or "runtime error" in said):
+            raise AssertionError(f"dext-vfio-user ended with {status}\n{said[-8000:]}")
+
+    def lets_go(self):
+        """Whether it soon holds no descriptor and no memory of a guest. A device's threads stay."""
+        return wait_until(lambda: self.held()[0] == self.resting[0] and
+                          self.mappings("memory-backend-memfd") == 0, 10)
+
+    def end(self):
+        """Stop it; its status."""
+        return self.stop() if self.process else None
+
+    def qemu(self, name="ours", **options):
+        """QEMU's arguments for the device."""
+        return ["-device", json.dumps(self.plug(name, **options))]
+
+    def plug(self, name="ours", **options):
+        """The same as arguments of device_add."""
+        return {"driver": "vfio-user-pci", "id": name,
+                "socket": {"type": "unix", "path": str(self.socket)}, **options}
+
+
+class Host(wiretest.Host):
+    """A dextd that ends with its block."""
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        status, said = self.stop(), self.said()
+        self.folder.cleanup()
+        if kind is None and (status != 0 or "Sanitizer" in said or "runtime error" in said):
+            raise AssertionError(f"dextd ended with {status}\n{said[-8000:]}")
+
+    def holdings(self):
+        """Live regions, live bytes and claims of each device, asked by another client."""
+        found = []
+        with self.client() as client:
+            for service in client.services():
+                status, connection = client.open(service)
+                assert status == 0, hex(status)
+                counts = connection.call(wiretest.STATISTICS)[1]
+                connection.request(wiretest.wire.CLOSE)
+                connection.close()
+                found.append([counts[i] for i in (wiretest.STAT_REGIONS, wiretest.STAT_BYTES,
+                                                  wiretest.STAT_CLAIMS)])
+        return found
+
+    def holds_nothing(self):
+        """Whether all that clients had is given back, soon."""
+        return wait_until(lambda: not any(map(any, self.holdings())), 10) and \
+            wait_until(lambda: self.held()[0] == self.resting[0], 10)
+
+
 class Pool:
     """What a test program makes once: a folder and an initramfs."""
 
@@ -328,15 +415,18 @@ POOL = Pool()
 
 
 class GuestTest(unittest.TestCase):
-    """Tests in one guest, that setUpClass of each class starts."""
+    """Tests with guests."""
 
     pool = POOL
 
 
-def main():
+def main(needs_server=False):
     """Run the calling script's tests as TAP; skip them when there is no guest to be had."""
-    if POOL.reason:
-        print(f"1..0 # SKIP {POOL.reason}")
+    reason = POOL.reason
+    if needs_server and not os.access(SERVER, os.X_OK):
+        reason = "dext-vfio-user is not built here"
+    if reason:
+        print(f"1..0 # SKIP {reason}")
         sys.exit(0)
     POOL.open()
     try:

@@ -35,13 +35,9 @@ class NvmeChecks:
 
     @classmethod
     def setUpClass(cls):
-        cls.disk = cls.pool.disk(f"{cls.__name__}.img", DISK_BYTES)
         cls.machine = Machine(cls.pool, *cls.arguments(), cpus=CPUS)
+        cls.addClassCleanup(cls.machine.close)
         cls.machine.__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.machine.close()
 
     def check_patterns(self):
         """The patterns are still there; read in other pieces than they were written."""
@@ -115,8 +111,8 @@ class NvmeChecks:
         """The host's file holds what the guest saw last."""
         seen = self.machine.check("sha256sum /dev/nvme0n1").split()[0]
         self.machine.poweroff()
-        self.after_power_off()
         self.assertEqual(hashlib.sha256(self.disk.read_bytes()).hexdigest(), seen)
+        self.after_power_off()
         host = host_verify(self.disk, *PATTERN.split(), "seed=7")
         self.assertEqual(host.returncode, 0, host.stdout + host.stderr)
         self.pool.tool("e2fsck", "-fn", self.disk)

@@ -11,6 +11,11 @@ class OwnNvme(nvmechecks.NvmeChecks, guesttest.GuestTest):
     serial = "own"
 
     @classmethod
+    def setUpClass(cls):
+        cls.disk = cls.pool.disk("own.img", nvmechecks.DISK_BYTES)
+        super().setUpClass()
+
+    @classmethod
     def arguments(cls):
         return guesttest.qemu_nvme(cls.disk)
 
