@@ -17,6 +17,7 @@ DELETE_SQ, CREATE_SQ, GET_LOG, DELETE_CQ, CREATE_CQ, IDENTIFY, ABORT, SET, GET, 
 FLUSH, WRITE, READ, UNCORRECTABLE, COMPARE, ZEROES, DSM, VERIFY = range(8)
 MEMORY, FILES, FILES_READ_ONLY = 0, 1 | 4, 1 | 4 | 0x38
 OK, EIO, ENOSPC = 0, 4, 5
+ALL = 12  # namespaces
 EDGE_FFFFFFFF = 15
 
 
@@ -75,10 +76,10 @@ CASES = {
     "every-identify": begin(MEMORY) + b"".join(
         admin(IDENTIFY, cns) + fire(1) + COLLECT_ALL for cns in range(9)),
     "every-log": begin(FILES) + admin(12, 0) + b"".join(
-        admin(GET_LOG, log, 1023) + fire(1) + COLLECT_ALL for log in range(8)),
+        admin(GET_LOG, log, 1023, nsid=ALL) + fire(1) + COLLECT_ALL for log in range(8)),
     "every-feature": begin(FILES) + b"".join(
-        admin(SET, feature, 0, 5) + admin(GET, feature) + fire(2) + COLLECT_ALL
-        for feature in range(18)),
+        admin(SET, feature, 0, value, nsid=ALL) + admin(GET, feature, nsid=ALL) + fire(2) +
+        COLLECT_ALL for feature in range(18) for value in (0, 1, 5, 9)),
     "every-io-command": begin(FILES) + b"".join(
         io(kind, page(0), blocks=8) + fire(2) + STORAGE_GOOD + fire(2) for kind in range(VERIFY + 1)),
     "every-io-command-fails": begin(FILES) + b"".join(
@@ -122,7 +123,7 @@ CASES = {
     "delete-under-way": begin(FILES) + io(READ, page(0)) * 3 + fire(1) + admin(DELETE_SQ, 1) +
         admin(DELETE_SQ, 1) + admin(DELETE_CQ, 1) + fire() + STORAGE_GOOD * 3 + fire() +
         admin(DELETE_CQ, 1) + fire(),
-    "abort-between-steps": begin(MEMORY) + admin(FORMAT, nsid=12) + admin(ABORT, 0) + fire(1) +
+    "abort-between-steps": begin(MEMORY) + admin(FORMAT, nsid=ALL) + admin(ABORT, 0) + fire(1) +
         admin(EVENT) * 6 + admin(ABORT, 0, 5) + fire(),
     "completion-queue-full": begin(MEMORY) + (io(READ, page(0)) * 14 + fire()) * 3 + COLLECT_ALL +
         fire(),

@@ -60,7 +60,8 @@ static void controller_fill(const struct nvme *dev, uint8_t *out)
     out[72] = 3; /* RAB: 8 commands in a burst */
     out[77] = NVME_MDTS;
     nvme_put32(out + 80, NVME_VERSION);
-    nvme_put32(out + 88, 1000);                  /* RTD3E: 1 ms, in µs */
+    /* RTD3E, in µs: how long drivers wait for a shutdown, which has a file to flush; as CAP.TO. */
+    nvme_put32(out + 88, 10000000);
     nvme_put32(out + 92, NVME_ASYNC_NAMESPACES); /* OAES */
     out[111] = 1;                                /* CNTRLTYPE: I/O controller */
     nvme_put16(out + 256, 0x0002);               /* OACS: Format NVM */

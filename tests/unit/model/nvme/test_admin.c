@@ -82,6 +82,7 @@ static void identifies(void **state)
     assert_memory_equal(data + 24, "dextlink NVMe  ", 15);
     assert_int_equal(data[77], 5); /* MDTS */
     assert_int_equal(data32(80), 0x00010400);
+    assert_int_equal(data32(88), 10000000);    /* RTD3E: a file may take long to flush */
     assert_int_equal(data[111], 1);            /* I/O controller */
     assert_int_equal(data32(256) & 0xffff, 2); /* OACS */
     assert_int_equal(data[512], 0x66);
