@@ -236,3 +236,63 @@ const struct model_ops fake_model_ops = {
     .timer = fake_timer,
     .reset = fake_reset,
 };
+
+static int polling_create(const struct model_host *host, const struct model_option *options,
+                          size_t count, struct model **out, char **error)
+{
+    int result = fake_create(host, options, count, out, error);
+    if (result == 0) {
+        (*out)->ops = &fake_polling_ops;
+        (*out)->shape.bars[2].direct_count = 2;
+        (*out)->shape.bars[2].direct[0] = (struct model_range){0x1000, 0x1000};
+        (*out)->shape.bars[2].direct[1] = (struct model_range){0x8000, 0x3000};
+        fake_of(*out)->poll_answer = MODEL_POLL_NEVER;
+    }
+    return result;
+}
+
+static void polling_direct_written(struct model *model, unsigned bar, uint64_t offset,
+                                   unsigned width)
+{
+    struct fake_model *fake = fake_of(model);
+    fake->direct_writes += bar == 2;
+    fake->direct_offset = offset;
+    fake->direct_width = width;
+    fake->direct_value = 0;
+    memcpy(&fake->direct_value, fake->direct + (offset - 0x1000), width);
+    model->host.ops->poll_wake(model->host.context);
+}
+
+static uint64_t polling_poll(struct model *model)
+{
+    struct fake_model *fake = fake_of(model);
+    const struct model_host *host = &model->host;
+    uint64_t end = host->ops->now_ns(host->context) + atomic_load(&fake->poll_takes_ns);
+    while (host->ops->now_ns(host->context) < end) {
+    }
+    atomic_fetch_add(&fake->polls, 1);
+    return atomic_load(&fake->poll_answer);
+}
+
+static bool polling_peek(const struct model *model)
+{
+    struct fake_model *fake = (struct fake_model *)(uintptr_t)model;
+    atomic_fetch_add(&fake->peeks, 1);
+    return atomic_load(&fake->peek_answer);
+}
+
+const struct model_ops fake_polling_ops = {
+    .name = "fake-polling",
+    .summary = "a device for tests",
+    .options = "",
+    .create = polling_create,
+    .destroy = fake_destroy,
+    .attach_memory = fake_attach_memory,
+    .direct_written = polling_direct_written,
+    .mmio_read = fake_mmio_read,
+    .mmio_write = fake_mmio_write,
+    .timer = fake_timer,
+    .poll = polling_poll,
+    .peek = polling_peek,
+    .reset = fake_reset,
+};

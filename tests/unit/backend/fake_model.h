@@ -51,7 +51,15 @@ struct fake_model {
     enum config_answer answer_after_reset;
     _Atomic int fired[FAKE_TIMERS];
     _Atomic uint64_t fired_at_ns[FAKE_TIMERS];
-    int resets[3];                      /* by kind */
+    int resets[3]; /* by kind */
+    /* Of the polling one: */
+    _Atomic int polls, peeks;
+    _Atomic uint64_t poll_answer;
+    _Atomic uint64_t poll_takes_ns;
+    _Atomic bool peek_answer;
+    int direct_writes;
+    uint64_t direct_offset, direct_value;
+    unsigned direct_width;
     unsigned power, msi, express, msix; /* capability offsets */
 };
 
@@ -59,5 +67,7 @@ struct fake_model {
 extern struct fake_model *fake_model_last;
 extern int fake_models_alive;
 extern const struct model_ops fake_model_ops;
+/* The same, but it watches its direct memory, which is [4 KiB, 8 KiB) and [32 KiB, 44 KiB). */
+extern const struct model_ops fake_polling_ops;
 
 #endif

@@ -10,17 +10,28 @@
 struct pci_provider *sim;
 struct fake_model *fake;
 
-int sim_setup(void **state)
+static int setup(const struct model_ops *ops)
 {
-    (void)state;
     char *error = NULL;
     const struct pci_address address = {.bus = 3, .device = 0x1f, .function = 7};
-    if (backend_sim_create(&fake_model_ops, address, NULL, 0, NULL, &sim, &error) < 0 ||
+    if (backend_sim_create(ops, address, NULL, 0, NULL, &sim, &error) < 0 ||
         provider_open(sim) < 0) {
         return -1;
     }
     fake = fake_model_last;
     return provider_config_write(sim, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER);
+}
+
+int sim_setup(void **state)
+{
+    (void)state;
+    return setup(&fake_model_ops);
+}
+
+int sim_setup_polling(void **state)
+{
+    (void)state;
+    return setup(&fake_polling_ops);
 }
 
 int sim_teardown(void **state)

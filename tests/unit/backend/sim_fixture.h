@@ -25,6 +25,7 @@ extern struct fake_model *fake;
 
 /* cmocka setup: made, opened, Memory Space and Bus Master on as a claim does. */
 int sim_setup(void **state);
+int sim_setup_polling(void **state); /* a device that watches */
 int sim_teardown(void **state);
 #define sim_test(test) cmocka_unit_test_setup_teardown(test, sim_setup, sim_teardown)
 

@@ -69,16 +69,15 @@ static int open_fds(void)
     return count;
 }
 
-static void create_fails_cleanly(void **state)
+static void check_failures(const struct model_ops *ops, int wanted_threads)
 {
-    (void)state;
     int fds = open_fds(), memory = 0, memfds = 0, threads = 0;
     for (int nth = 0;; nth++) {
         struct pci_provider *provider = NULL;
         char *error = NULL;
         calls_left = nth;
-        int result = backend_sim_create(&fake_model_ops, (struct pci_address){0}, NULL, 0, NULL,
-                                        &provider, &error);
+        int result =
+            backend_sim_create(ops, (struct pci_address){0}, NULL, 0, NULL, &provider, &error);
         calls_left = -1;
         assert_null(error);
         if (result == 0) {
@@ -94,7 +93,7 @@ static void create_fails_cleanly(void **state)
     }
     assert_int_equal(memory, 6); /* device, DART, its bitmap and table, model, timers */
     assert_int_equal(memfds, 1);
-    assert_int_equal(threads, 1);
+    assert_int_equal(threads, wanted_threads);
     assert_int_equal(open_fds(), fds);
 }
 
@@ -127,10 +126,23 @@ static void create_with_files_fails_cleanly(void **state)
     unlink(path);
 }
 
+static void create_fails_cleanly(void **state)
+{
+    (void)state;
+    check_failures(&fake_model_ops, 1);
+}
+
+static void create_of_one_that_watches_fails_cleanly(void **state)
+{
+    (void)state;
+    check_failures(&fake_polling_ops, 2); /* timers, watching */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(create_fails_cleanly),
+        cmocka_unit_test(create_of_one_that_watches_fails_cleanly),
         cmocka_unit_test(create_with_files_fails_cleanly),
     };
     return cmocka_run_group_tests_name("sim failures", tests, NULL, NULL);
