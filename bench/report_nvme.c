@@ -66,8 +66,8 @@ void nvme_report(const char *host, json_object *figures)
     double copy = number_of(member(figures, "copy_4k"), "p50_us");
     double doorbell = number_of(member(figures, "doorbell"), "p50_us");
 
-    printf("\nNVMe, %-32s %9s %9s %9s %9s %9s\n", host, "memory", "file", "pread", "io_uring",
-           "file:");
+    printf("\nbest rounds of NVMe, %-17s %9s %9s %9s %9s %9s\n", host, "memory", "file", "pread",
+           "io_uring", "file:");
     printf("%-38s %9s %9s %9s %9s %9s\n", "", "", "", "pwrite", "", "pread");
     for (size_t i = 0; i < json_object_array_length(rows); i++) {
         print_load(json_object_array_get_idx(rows, i));
