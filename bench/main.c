@@ -51,6 +51,7 @@ static const char help[] =
     "  --rounds N          calls and loads (20000)\n"
     "  --region-rounds N   registrations at each number of live regions (2000)\n"
     "  --milliseconds N    of each NVMe figure (250)\n"
+    "  --load TEXT         NVMe loads with TEXT in their name, as the table has it; default: all\n"
     "  --directory DIR     where a file of 128 MiB is made meanwhile; default: TMPDIR, else /tmp\n"
     "  --dextd PATH        the dextd to measure; default: DEXTD, else that of this build\n"
     "  --json              print JSON\n"
@@ -77,6 +78,11 @@ static int choose(struct settings *settings, char *const *words)
 
     settings->has_calls = has_all;
     settings->has_nvme = has_all;
+    if (!nvme_has_load(settings->nvme.load)) {
+        fprintf(stderr, "dextbench: --load \"%s\": no load has that in its name\n",
+                settings->nvme.load);
+        return EXIT_USAGE;
+    }
     for (; *words; words++) {
         if (strcmp(*words, "calls") == 0) {
             settings->has_calls = true;
@@ -96,6 +102,7 @@ static int parse(struct settings *settings, int argc, char **argv)
         {"rounds", required_argument, NULL, 'r'},
         {"region-rounds", required_argument, NULL, 'g'},
         {"milliseconds", required_argument, NULL, 's'},
+        {"load", required_argument, NULL, 'l'},
         {"directory", required_argument, NULL, 'D'},
         {"dextd", required_argument, NULL, 'd'},
         {"measure", required_argument, NULL, 'm'},
@@ -118,6 +125,9 @@ static int parse(struct settings *settings, int argc, char **argv)
         case 's':
             status = number("milliseconds", optarg, &milliseconds);
             settings->nvme.seconds = (double)milliseconds / 1e3;
+            break;
+        case 'l':
+            settings->nvme.load = optarg;
             break;
         case 'D':
             settings->nvme.directory = optarg;
@@ -255,7 +265,7 @@ static pid_t start_worker(const struct settings *settings, const char *host, int
     char rounds[24];
     char region_rounds[24];
     char milliseconds[24];
-    const char *argv[16] = {"dextbench",
+    const char *argv[20] = {"dextbench",
                             "--measure",
                             host,
                             "--rounds",
@@ -266,9 +276,11 @@ static pid_t start_worker(const struct settings *settings, const char *host, int
                             milliseconds,
                             "--directory",
                             settings->nvme.directory,
+                            "--load",
+                            settings->nvme.load,
                             "--dextd",
                             settings->dextd};
-    size_t used = 13;
+    size_t used = 15;
     posix_spawn_file_actions_t actions;
     pid_t child = -1;
 
@@ -326,7 +338,7 @@ int main(int argc, char **argv)
     const char *directory = getenv("TMPDIR");
     struct settings settings = {
         .plan = {.rounds = 20000, .region_rounds = 2000},
-        .nvme = {.seconds = 0.25, .directory = directory ? directory : "/tmp"},
+        .nvme = {.seconds = 0.25, .load = "", .directory = directory ? directory : "/tmp"},
         .dextd = from_environment ? from_environment : DEXTD_PATH,
     };
 

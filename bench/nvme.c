@@ -30,6 +30,8 @@ static const struct io_shape shapes[] = {
     {"sequential_write_128k", true, false, NVME_TRANSFER_MAX, 8},
 };
 
+#define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
+
 /* Whoever does the same load: the device in memory, the one on the file, the yardsticks. */
 struct subject {
     const char *key;
@@ -346,7 +348,10 @@ static bool measure_all(const struct nvme_plan *plan, struct controller *memory,
     if (!fill_memory(memory) || !measure_doorbell(memory, figures)) {
         return false;
     }
-    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+    for (size_t i = 0; i < SHAPES; i++) {
+        if (!strstr(shapes[i].name, plan->load)) {
+            continue;
+        }
         json_object *row = measure_shape(plan, &shapes[i], memory, drive, fd);
         if (!row) {
             return false;
@@ -354,6 +359,16 @@ static bool measure_all(const struct nvme_plan *plan, struct controller *memory,
         json_object_array_add(rows, row);
     }
     return true;
+}
+
+bool nvme_has_load(const char *text)
+{
+    for (size_t i = 0; i < SHAPES; i++) {
+        if (strstr(shapes[i].name, text)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 json_object *nvme_measure(const struct nvme_plan *plan, struct bench_file *file)

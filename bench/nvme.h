@@ -17,6 +17,7 @@
 struct nvme_plan {
     double seconds;        /* of each figure, in rounds */
     const char *directory; /* where the file goes for as long as it is measured */
+    const char *load;      /* of the loads those whose name has this in it; "" is all */
     pid_t host;            /* dextd's process; 0: this one */
 };
 
@@ -35,6 +36,9 @@ void bench_file_remove(struct bench_file *file);
  * Returns the figures, the caller's; NULL with one line on stderr.
  */
 json_object *nvme_measure(const struct nvme_plan *plan, struct bench_file *file);
+
+/** Whether the name of a load has text in it. */
+bool nvme_has_load(const char *text);
 
 /** Print the figures of a host as a table. */
 void nvme_report(const char *host, json_object *figures);
