@@ -1,5 +1,6 @@
 /*
- * dextbench: call round trips, DMA registration, MMIO and NVMe, embedded and through dextd.
+ * dextbench: call round trips, DMA registration, MMIO, NVMe and the vfio-user server, embedded and
+ * through dextd.
  *
  * Each host is measured in a process of its own (this program with --measure), since a process
  * that has embedded a host stays with it.
@@ -23,30 +24,35 @@
 #include "measure.h"
 #include "nvme.h"
 #include "report.h"
+#include "vfio_user.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct settings {
     struct measure_plan plan;
     struct nvme_plan nvme;
-    bool has_calls, has_nvme; /* what is measured */
+    bool has_calls, has_nvme, has_vfio_user; /* what is measured */
     const char *dextd;
-    const char *host; /* --measure: which one, else NULL */
+    const char *vfio_user; /* the server's program */
+    const char *host;      /* --measure: which one, else NULL */
     bool json;
 };
 
-enum { DEVICES_MAX = 4 };
+enum { DEVICES_MAX = 5 };
 
 static const char help[] =
-    "Usage: dextbench [OPTION]... [calls | nvme]...\n"
+    "Usage: dextbench [OPTION]... [calls | nvme | vfio-user]...\n"
     "\n"
     "Measure the path from a client to a simulated device, in this process (embedded) and through\n"
-    "dextd. Without a word for what: both.\n"
+    "dextd. Without a word for what: all.\n"
     "\n"
     "  calls   call round trips beside a ping-pong between two processes, DMA registration with\n"
     "          many live regions, loads from mapped BARs\n"
     "  nvme    reads and writes of an NVMe device in memory and on a file, beside loops of pread,\n"
     "          pwrite and io_uring on the same file\n"
+    "  vfio-user\n"
+    "          register reads beside a ping-pong, DMA maps with many live regions and interrupts,\n"
+    "          as a client of dext-vfio-user that has the device itself, or dextd has it\n"
     "\n"
     "  --rounds N          calls and loads (20000)\n"
     "  --region-rounds N   registrations at each number of live regions (2000)\n"
@@ -54,6 +60,7 @@ static const char help[] =
     "  --load TEXT         NVMe loads with TEXT in their name, as the table has it; default: all\n"
     "  --directory DIR     where a file of 128 MiB is made meanwhile; default: TMPDIR, else /tmp\n"
     "  --dextd PATH        the dextd to measure; default: DEXTD, else that of this build\n"
+    "  --server PATH       the dext-vfio-user to measure; default: that of this build\n"
     "  --json              print JSON\n"
     "  --help              print this\n";
 
@@ -78,6 +85,7 @@ static int choose(struct settings *settings, char *const *words)
 
     settings->has_calls = has_all;
     settings->has_nvme = has_all;
+    settings->has_vfio_user = has_all;
     if (!nvme_has_load(settings->nvme.load)) {
         fprintf(stderr, "dextbench: --load \"%s\": no load has that in its name\n",
                 settings->nvme.load);
@@ -88,8 +96,12 @@ static int choose(struct settings *settings, char *const *words)
             settings->has_calls = true;
         } else if (strcmp(*words, "nvme") == 0) {
             settings->has_nvme = true;
+        } else if (strcmp(*words, "vfio-user") == 0) {
+            settings->has_vfio_user = true;
         } else {
-            fprintf(stderr, "dextbench: unexpected argument \"%s\": want calls or nvme\n", *words);
+            fprintf(stderr,
+                    "dextbench: unexpected argument \"%s\": want calls, nvme or vfio-user\n",
+                    *words);
             return EXIT_USAGE;
         }
     }
@@ -105,6 +117,7 @@ static int parse(struct settings *settings, int argc, char **argv)
         {"load", required_argument, NULL, 'l'},
         {"directory", required_argument, NULL, 'D'},
         {"dextd", required_argument, NULL, 'd'},
+        {"server", required_argument, NULL, 'v'},
         {"measure", required_argument, NULL, 'm'},
         {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},
@@ -135,6 +148,9 @@ static int parse(struct settings *settings, int argc, char **argv)
         case 'd':
             settings->dextd = optarg;
             break;
+        case 'v':
+            settings->vfio_user = optarg;
+            break;
         case 'm':
             settings->host = optarg;
             break;
@@ -164,13 +180,16 @@ struct job {
 static bool job_begin(struct job *job, const struct settings *settings)
 {
     *job = (struct job){.settings = settings};
+    if (!pingpong_open(&job->pingpong)) {
+        fprintf(stderr, "dextbench: cannot start the ping-pong: %s\n", strerror(errno));
+        return false;
+    }
     if (settings->has_calls) {
         job->devices[job->device_count++] = BENCH_EDU;
         job->devices[job->device_count++] = BENCH_TESTDEV;
-        if (!pingpong_open(&job->pingpong)) {
-            fprintf(stderr, "dextbench: cannot start the ping-pong: %s\n", strerror(errno));
-            return false;
-        }
+    }
+    if (settings->has_vfio_user) {
+        job->devices[job->device_count++] = BENCH_VFIO_USER;
     }
     if (settings->has_nvme) {
         job->devices[job->device_count++] = BENCH_NVME_MEMORY;
@@ -183,9 +202,29 @@ static bool job_begin(struct job *job, const struct settings *settings)
 static void job_end(struct job *job)
 {
     bench_file_remove(&job->file);
-    if (job->settings->has_calls) {
-        pingpong_close(&job->pingpong);
+    pingpong_close(&job->pingpong);
+}
+
+static json_object *measure_vfio_user(struct job *job, bool has_device)
+{
+    const struct settings *settings = job->settings;
+    struct vfio_user peer;
+    json_object *figures = NULL;
+
+    if (vfio_user_start(&peer, settings->vfio_user, has_device)) {
+        figures = vfio_user_measure(&peer, &settings->plan, &job->pingpong);
     }
+    vfio_user_stop(&peer);
+    return figures;
+}
+
+/* Add what was measured. false: nothing was. */
+static bool add(json_object *figures, const char *name, json_object *more)
+{
+    if (more) {
+        json_object_object_add(figures, name, more);
+    }
+    return more != NULL;
 }
 
 /* On the host this process reaches, dextd's process or 0; NULL with one line. */
@@ -195,12 +234,16 @@ static json_object *job_measure(struct job *job, pid_t host)
     struct nvme_plan nvme_plan = settings->nvme;
     json_object *figures = settings->has_calls ? measure_host(&settings->plan, &job->pingpong)
                                                : json_object_new_object();
-    nvme_plan.host = host;
-    json_object *nvme = figures && settings->has_nvme ? nvme_measure(&nvme_plan, &job->file) : NULL;
+    bool ok = figures != NULL;
 
-    if (nvme) {
-        json_object_object_add(figures, "nvme", nvme);
-    } else if (settings->has_nvme) {
+    nvme_plan.host = host;
+    if (ok && settings->has_nvme) {
+        ok = add(figures, "nvme", nvme_measure(&nvme_plan, &job->file));
+    }
+    if (ok && settings->has_vfio_user) {
+        ok = add(figures, "vfio_user", measure_vfio_user(job, host == 0));
+    }
+    if (!ok) {
         json_object_put(figures);
         return NULL;
     }
@@ -265,7 +308,7 @@ static pid_t start_worker(const struct settings *settings, const char *host, int
     char rounds[24];
     char region_rounds[24];
     char milliseconds[24];
-    const char *argv[20] = {"dextbench",
+    const char *argv[24] = {"dextbench",
                             "--measure",
                             host,
                             "--rounds",
@@ -279,8 +322,10 @@ static pid_t start_worker(const struct settings *settings, const char *host, int
                             "--load",
                             settings->nvme.load,
                             "--dextd",
-                            settings->dextd};
-    size_t used = 15;
+                            settings->dextd,
+                            "--server",
+                            settings->vfio_user};
+    size_t used = 17;
     posix_spawn_file_actions_t actions;
     pid_t child = -1;
 
@@ -292,6 +337,9 @@ static pid_t start_worker(const struct settings *settings, const char *host, int
     }
     if (settings->has_nvme) {
         argv[used++] = "nvme";
+    }
+    if (settings->has_vfio_user) {
+        argv[used++] = "vfio-user";
     }
     int error = posix_spawn_file_actions_init(&actions);
     if (error == 0) {
@@ -340,6 +388,7 @@ int main(int argc, char **argv)
         .plan = {.rounds = 20000, .region_rounds = 2000},
         .nvme = {.seconds = 0.25, .load = "", .directory = directory ? directory : "/tmp"},
         .dextd = from_environment ? from_environment : DEXTD_PATH,
+        .vfio_user = VFIO_USER_PATH,
     };
 
     int status = parse(&settings, argc, argv);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "nvme.h"
+#include "vfio_user.h"
 
 static double number_of(json_object *object, const char *key)
 {
@@ -69,6 +70,9 @@ void report(json_object *embedded, json_object *dextd, bool as_json)
         if (member(embedded, "nvme")) {
             nvme_report("embedded", member(embedded, "nvme"));
             nvme_report("dextd", member(dextd, "nvme"));
+        }
+        if (member(embedded, "vfio_user")) {
+            vfio_user_report(member(embedded, "vfio_user"), member(dextd, "vfio_user"));
         }
         return;
     }

@@ -17,6 +17,7 @@ TIMES = ["config_read", "ping_pong", "mmio_read_call", "mmio_load_trapped", "mmi
 
 LOADS = [f"random_{what}_4k_depth_{depth}" for what in ("read", "write")
          for depth in (1, 32, 128)] + ["sequential_read_128k", "sequential_write_128k"]
+VFIO_USER = ["vfio-user", "--rounds", "50", "--region-rounds", "5", "--dextd", DEXTD]
 NVME = ["nvme", "--milliseconds", "5", "--dextd", DEXTD]
 
 
@@ -78,6 +79,27 @@ class Bench(toolstest.ToolTest):
             self.assertEqual(text.count(load + ","), 2 if "depth_1" in load else 0, load)
         self.assertNotIn("config read", text)
         self.assertEqual(text.count("to copy 4 KiB"), 2)
+
+    def test_every_vfio_user_figure_is_there(self):
+        result = run("--json", *VFIO_USER, program=DEXTBENCH)
+        figures = json.loads(self.assert_fine(result))
+        self.assertEqual(set(figures), {"embedded", "dextd"})
+        for host in figures.values():
+            self.assertEqual(set(host), {"vfio_user"})
+            times = host["vfio_user"]
+            self.assertEqual(set(times), {"region_read", "ping_pong", "interrupt", "map_unmap"})
+            rows = [times[name] for name in ("region_read", "ping_pong", "interrupt")]
+            for row in [*rows, *times["map_unmap"]]:
+                self.assertGreater(row["count"], 0)
+                self.assertGreater(row["p50_us"], 0)
+                self.assertLessEqual(row["p50_us"], row["p99_us"])
+            self.assertEqual([row["live"] for row in times["map_unmap"]], [1, 1000, 60000])
+
+    def test_a_server_that_is_not_there(self):
+        result = run("--measure", "embedded", "vfio-user", "--server", "/nonexistent/server",
+                     program=DEXTBENCH)
+        self.assertEqual((result.status, result.out), (1, ""))
+        self.assertIn("cannot run /nonexistent/server: No such file", result.err)
 
     def test_no_place_for_the_file(self):
         result = run("--measure", "embedded", "nvme", "--directory", "/nonexistent",
