@@ -97,10 +97,11 @@ static void queues_of_all_depths(void **state)
     struct nvme_options options = {.queues = 1, .transfer_bytes = NVME_PAGE};
     struct nvme nvme;
     for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
+        uint64_t bytes = (uint64_t)(depths[i] * 3 + 100) * NVME_PAGE; /* around more than once */
         options.depth = depths[i];
         nvme_begin(&nvme, LARGE, &options);
-        nvme_range(&nvme.queues[1], true, 50 + i, 0, 8 << 20, NVME_PAGE); /* around many times */
-        nvme_range(&nvme.queues[1], false, 50 + i, 0, 8 << 20, NVME_PAGE);
+        nvme_range(&nvme.queues[1], true, 50 + i, 0, bytes, NVME_PAGE);
+        nvme_range(&nvme.queues[1], false, 50 + i, 0, bytes, NVME_PAGE);
         nvme_end(&nvme);
     }
 }
