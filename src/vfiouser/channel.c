@@ -129,6 +129,7 @@ static int receive_first(int fd, uint8_t bytes[FIRST_BYTES], size_t *have,
     }
     *have = (size_t)count;
     take_fds(&from, message);
+    message->has_lost_fds = (from.msg_flags & MSG_CTRUNC) != 0;
     return 0;
 }
 
@@ -176,6 +177,7 @@ int vu_channel_receive(struct vu_channel *channel, struct vu_message *message)
     int error = 0;
 
     message->fd_count = 0;
+    message->has_lost_fds = false;
     message->payload = channel->payload;
     if (is_new) {
         error = receive_first(channel->fd, bytes, &have, message);

@@ -7,6 +7,7 @@
 #ifndef DEXTLINK_VFIOUSER_CHANNEL_H
 #define DEXTLINK_VFIOUSER_CHANNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ struct vu_message {
     struct vu_header header;
     const uint8_t *payload; /* borrowed, valid until the next receive */
     size_t fd_count;        /* may be more than the fds here: those were closed */
+    bool has_lost_fds;      /* some could not be taken: too many are open */
     int fds[VU_MAX_FDS];
 };
 

@@ -298,6 +298,10 @@ static int handle(struct vu_session *session, struct vu_message *message, struct
         (!session->is_negotiated && header->command != VU_VERSION)) {
         return -EINVAL;
     }
+    /* Without them the message would say something else. */
+    if (message->has_lost_fds) {
+        return -EMFILE;
+    }
     int error = vu_request_decode(header, message->payload, message->fd_count, &request);
     return error ? error : handlers[header->command](session, message, &request, answer);
 }

@@ -35,7 +35,7 @@ class Device:
     irqs = (0, 32, 32)
     usable_irq = vu.MSIX      # an index whose vectors may be tried
     readable = (vu.BAR0, 0)   # 4 bytes that can be read at any time
-    kept_by_map = 2           # descriptors: the server's and its host's
+    kept_by_map = 1           # descriptors
     deviations = ()           # rules of its own that a server breaks
 
 

@@ -5,12 +5,14 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import errno
 import os
+import resource
 import signal
 import socket
 import struct
 import threading
 import time
 import unittest
+from pathlib import Path
 
 import devices
 import rules
@@ -220,6 +222,61 @@ class Waiting(vfiousertest.DextTest, rules.Device):
         self.assert_in_step(self.attach())
 
 
+class Descriptors(vfiousertest.DextTest, rules.Device):
+    """A server that may open no more descriptors: what cannot come with a message fails it."""
+
+    def setUp(self):
+        super().setUp()
+        self.limits = resource.prlimit(self.server.process.pid, resource.RLIMIT_NOFILE)
+        self.addCleanup(lambda: resource.prlimit(self.server.process.pid,
+                                                 resource.RLIMIT_NOFILE, self.limits))
+
+    def allow(self, more):
+        """The server may open that many more."""
+        numbers = [int(name.name) for name in
+                   (Path("/proc") / str(self.server.process.pid) / "fd").iterdir()]
+        free = [n for n in range(max(numbers) + 2 + more) if n not in numbers]
+        most = free[more] if more < len(free) else max(numbers) + 1
+        resource.prlimit(self.server.process.pid, resource.RLIMIT_NOFILE, (most, self.limits[1]))
+
+    def test_eventfds(self):
+        client, events = self.attach(), self.eventfds(4)
+        client.set_irqs(vu.MSIX, 0x24, 0, 1, fds=events.fds[:1])
+        for room in range(3):
+            self.allow(room)
+            error = client.errno(vu.SET_IRQS, vu.set_irqs_payload(vu.MSIX, 0x24, 0, 4), events.fds)
+            self.assertNotEqual(error, 0)
+        # Not taken for "no eventfds": the first is where it was.
+        client.set_irqs(vu.MSIX, 0x21, 0, 1)
+        self.assertEqual(events.taken(0), 1)
+        self.assert_in_step(client)
+
+    def test_memory(self):
+        client, ram = self.attach(), self.memory(1 << 20)
+        self.allow(0)
+        payload = vu.dma_map_payload(RAM, ram.size)
+        self.assertNotEqual(client.errno(vu.DMA_MAP, payload, [ram.fd]), 0)
+        self.allow(20)
+        Config(client).enable()
+        client.dma_map(RAM, ram.size, ram.fd)
+        self.assertEqual(Testdev(client).access_write(RAM, 4, 1), 0)
+
+    def test_many_files(self):
+        """Refused, or within the device's reach."""
+        client = self.attach()
+        Config(client).enable()
+        self.allow(20)
+        for i in range(40):
+            ram = self.memory(1 << 16)
+            at = RAM + (i << 16)
+            if client.errno(vu.DMA_MAP, vu.dma_map_payload(at, ram.size), [ram.fd]) == 0:
+                self.assertEqual(Testdev(client).access_write(at, 4, i + 1), 0)
+                self.assertEqual(struct.unpack_from("<I", ram.map), (i + 1,))
+        client.dma_unmap_all()
+        ram = self.memory(1 << 20)
+        client.dma_map(RAM, ram.size, ram.fd)
+
+
 class End(unittest.TestCase):
     """How the server ends."""
 
@@ -246,6 +303,23 @@ class End(unittest.TestCase):
                     client.receive()
             self.assertFalse(self.server.socket.exists())
             self.server.start()
+
+    def test_terminated_in_the_middle_of_a_message(self):
+        self.start()
+        with self.server.attach() as client:
+            client.send_bytes(message(vu.REGION_WRITE, bytes(30), size=4000)[:20])
+            self.assertEqual(self.server.stop(), 0, self.server.said())
+
+    def test_terminated_with_a_client_that_reads_nothing(self):
+        self.start()
+        with self.server.attach() as deaf:
+            deaf.sock.settimeout(0.3)
+            try:
+                while True:
+                    deaf.send_bytes(message(vu.REGION_READ, vu.access_payload(vu.BAR2, 0, 65536)))
+            except TimeoutError:
+                pass
+            self.assertEqual(self.server.stop(), 0, self.server.said())
 
 
 if __name__ == "__main__":

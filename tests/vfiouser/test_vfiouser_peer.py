@@ -24,7 +24,6 @@ class PeerTest(vfiousertest.ServerTest):
     irqs = (1, 0, 0)
     usable_irq = vu.INTX
     readable = (vu.BAR2, 0)
-    kept_by_map = 1
     deviations = (
         "features",  # it migrates
         "replies",   # leaves the payload of a reply nobody asked for in the stream

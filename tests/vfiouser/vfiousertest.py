@@ -241,7 +241,7 @@ class DextTest(ServerTest):
         self.assertFalse(self.server.has_ended(), self.server.said())
         self.assertTrue(self.server.rests(),
                         f"held {self.server.held()}, not {self.server.resting}")
-        self.assertEqual(self.server.mappings("memfd:guest"), 0)
+        self.assertTrue(wait_until(lambda: self.server.mappings("memfd:guest") == 0, 5))
 
 
 def main():
