@@ -78,6 +78,13 @@ static void host_storage_submit(void *host, const struct model_storage_request *
     sim_storage_submit_locked(host, request);
 }
 
+static bool host_storage_read_now(void *host, unsigned storage, uint64_t offset,
+                                  const struct model_segment *segments, unsigned count)
+{
+    struct sim *sim = host;
+    return may_master(sim) && sim_storage_read_now_locked(sim, storage, offset, segments, count);
+}
+
 static void host_poll_wake(void *host)
 {
     sim_poll_wake_locked(host);
@@ -92,5 +99,6 @@ const struct model_host_ops sim_host_ops = {
     .timer_cancel = host_timer_cancel,
     .storage_open = host_storage_open,
     .storage_submit = host_storage_submit,
+    .storage_read_now = host_storage_read_now,
     .poll_wake = host_poll_wake,
 };

@@ -71,6 +71,7 @@ struct sim_storage_file {
 
 struct sim_storage {
     bool is_started, is_stopping;
+    bool is_busy; /* an operation is under way */
     pthread_t thread;
     pthread_cond_t changed;
     unsigned file_count;
@@ -181,6 +182,11 @@ int sim_storage_start(struct sim *sim);
 /** Stop, join and close; what has not begun ends with -ECANCELED. Takes what was never started.
  * Not with the lock held; the model still exists. */
 void sim_storage_stop(struct sim *sim);
+
+/* sim_storage_now.c */
+/** As the host operation; bus mastering is on. */
+bool sim_storage_read_now_locked(struct sim *sim, unsigned storage, uint64_t offset,
+                                 const struct model_segment *segments, unsigned count);
 
 /* sim_interrupts.c */
 int sim_configure_interrupts(struct pci_provider *provider, enum pci_interrupt_kind kind,

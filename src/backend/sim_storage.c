@@ -204,9 +204,11 @@ static void *storage_thread(void *context)
         all->count--;
         int result = -ECANCELED; /* nobody waits for the answer */
         if (!all->is_stopping) {
+            all->is_busy = true;
             sim_unlock(sim);
             result = operation_run(&all->files[request.storage], &request);
             sim_lock(sim);
+            all->is_busy = false;
         }
         if (result < 0 && result != -ECANCELED) {
             failure_log(sim, &request, result);

@@ -375,6 +375,30 @@ int dart_device_write(struct dart *dart, iova_t bus_address, const void *buffer,
     return access_run(dart, &access);
 }
 
+void dart_hold(struct dart *dart)
+{
+    pthread_rwlock_rdlock(&dart->lock);
+}
+
+void *dart_point(struct dart *dart, iova_t bus_address, size_t length, bool is_write, size_t *bytes)
+{
+    enum dart_direction wanted = is_write ? DART_DEVICE_WRITES : DART_DEVICE_READS;
+    const struct mapping *mapping = mapping_index_at_or_above(&dart->mappings, bus_address);
+    if (!mapping || mapping->public.bus_address > bus_address || !(mapping->direction & wanted) ||
+        !mapping->memory->ops->point) {
+        return NULL;
+    }
+    uint64_t here = mapping->last - bus_address;
+    *bytes = length - 1 <= here ? length : (size_t)here + 1;
+    uint64_t offset = mapping->memory_offset + (bus_address - mapping->public.bus_address);
+    return mapping->memory->ops->point(mapping->memory, offset, *bytes, is_write);
+}
+
+void dart_release(struct dart *dart)
+{
+    pthread_rwlock_unlock(&dart->lock);
+}
+
 void dart_get_statistics(struct dart *dart, struct dart_statistics *out)
 {
     pthread_rwlock_rdlock(&dart->lock);

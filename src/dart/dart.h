@@ -109,6 +109,18 @@ void dart_unmap(struct dart *dart, struct dart_mapping *mapping);
 int dart_device_read(struct dart *dart, iova_t bus_address, void *buffer, size_t length);
 int dart_device_write(struct dart *dart, iova_t bus_address, const void *buffer, size_t length);
 
+/**
+ * For accesses without a copy: keep every mapping as it is, find plain memory of the device's, use
+ * it, let go. Between hold and release no other call to this DART by the same thread, and nothing
+ * that waits: unmapping does. dart_point: memory at bus_address for *bytes (> 0, at most length) of
+ * the length (> 0) asked for; NULL when there is no mapping, not for that direction, or no plain
+ * memory; that is no fault, the plain calls above report it.
+ */
+void dart_hold(struct dart *dart);
+void *dart_point(struct dart *dart, iova_t bus_address, size_t length, bool is_write,
+                 size_t *bytes);
+void dart_release(struct dart *dart);
+
 /** Say a fault in one line of text, cut at size (> 0) like snprintf; 256 bytes hold every report.
  * Pure, any thread, also inside the fault handler. */
 void dart_fault_format(const struct dart_fault *fault, char *text, size_t size);

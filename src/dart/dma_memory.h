@@ -6,6 +6,7 @@
 #ifndef DEXTLINK_DART_DMA_MEMORY_H
 #define DEXTLINK_DART_DMA_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,10 @@ struct dma_memory_ops {
      * write: the last 8 bytes, if aligned in the owner's memory, are seen after the others. */
     int (*read)(struct dma_memory *memory, uint64_t offset, void *buffer, size_t length);
     int (*write)(struct dma_memory *memory, uint64_t offset, const void *buffer, size_t length);
+
+    /* Where length bytes at offset (checked as above) can be used as plain memory while a mapping
+     * lives: read by the device, or written. NULL when there is no such place. Optional. */
+    void *(*point)(struct dma_memory *memory, uint64_t offset, size_t length, bool is_write);
 
     /* Free the object. Called once, by its owner (never by the DART), after dart_unmap of its last
      * mapping returned. */

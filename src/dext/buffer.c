@@ -47,6 +47,11 @@ static int buffer_write(struct dma_memory *memory, uint64_t offset, const void *
     return 0;
 }
 
+static void *buffer_point(struct dma_memory *memory, uint64_t offset, size_t length, bool is_write)
+{
+    return (uint8_t *)buffer_of(memory)->shared.address + offset;
+}
+
 static void buffer_destroy(struct dma_memory *memory)
 {
     struct dext_buffer *buffer = buffer_of(memory);
@@ -57,6 +62,7 @@ static void buffer_destroy(struct dma_memory *memory)
 static const struct dma_memory_ops buffer_memory_ops = {
     .read = buffer_read,
     .write = buffer_write,
+    .point = buffer_point,
     .release = buffer_destroy,
 };
 

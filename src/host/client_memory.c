@@ -127,9 +127,19 @@ static int client_memory_shared_write(struct dma_memory *memory, uint64_t offset
                : -EFAULT;
 }
 
+static void *client_memory_shared_point(struct dma_memory *memory, uint64_t offset, size_t length,
+                                        bool is_write)
+{
+    const struct client_memory *self = (struct client_memory *)memory;
+    return is_write && !self->is_writable
+               ? NULL
+               : shared_file_point(self->file, self->file_offset + offset, is_write);
+}
+
 static const struct dma_memory_ops client_memory_shared_ops = {
     .read = client_memory_shared_read,
     .write = client_memory_shared_write,
+    .point = client_memory_shared_point,
     .release = client_memory_release,
 };
 

@@ -274,6 +274,11 @@ void shared_files_put(struct shared_files *files, struct shared_file *file)
     }
 }
 
+void *shared_file_point(const struct shared_file *file, uint64_t offset, bool is_write)
+{
+    return file->address && (file->is_writable || !is_write) ? file->address + offset : NULL;
+}
+
 int shared_file_read(const struct shared_file *file, uint64_t offset, void *buffer, size_t length)
 {
     if (file->address) {

@@ -50,6 +50,10 @@ void shared_files_put(struct shared_files *files, struct shared_file *file);
 /** Whether plain memory is shared; else each access is a pread or pwrite. */
 bool shared_file_is_mapped(const struct shared_file *file);
 
+/** Where the byte at offset lies as plain memory, as long as the file is held; NULL when it is read
+ * and written by calls, or may not be written. */
+void *shared_file_point(const struct shared_file *file, uint64_t offset, bool is_write);
+
 /**
  * Copy length bytes at offset of the file. Any thread, several at once, without the caller's lock.
  * The range lies in one asked for with shared_files_get. 0, or -EFAULT: the client cut the file

@@ -38,6 +38,12 @@ struct model_storage_request {
     unsigned tag; /* for storage_done; unique among the operations of the device under way */
 };
 
+/* A piece of memory as the device addresses it. */
+struct model_segment {
+    uint64_t address;
+    uint32_t bytes;
+};
+
 /* What a model may ask of the world. Every member is required. No member blocks for long, calls
  * back into the model before it returns, or may be called outside a model op of the same device. */
 struct model_host_ops {
@@ -73,6 +79,14 @@ struct model_host_ops {
     /* Start an operation; ops->storage_done follows, later, whatever happens to the device. The
      * range lies inside the size that storage_open told. */
     void (*storage_submit)(void *host, const struct model_storage_request *request);
+
+    /* Read from a storage straight to memory, count segments one after the other, if that can be
+     * done at once: nothing of the storages is under way, the data is at hand, the memory is the
+     * host's to reach without a copy, bus mastering is on. The range lies inside the storage.
+     * False: not so, or it failed, and some of the memory may have been written; storage_submit and
+     * dma_write do it all, and say what is wrong. */
+    bool (*storage_read_now)(void *host, unsigned storage, uint64_t offset,
+                             const struct model_segment *segments, unsigned count);
 
     /* Ask for ops->poll soon. */
     void (*poll_wake)(void *host);

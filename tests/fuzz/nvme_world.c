@@ -279,9 +279,39 @@ static void storage_submit(void *host, const struct model_storage_request *reque
         ASAN_POISON_MEMORY_REGION(request->buffer, request->bytes);
 }
 
+/* Now and then: every third is not to be had at once. */
+static bool storage_read_now(void *host, unsigned storage, uint64_t offset,
+                             const struct model_segment *segments, unsigned count)
+{
+    struct world *world = host;
+    uint64_t bytes = 0;
+
+    if (storage >= WORLD_STORAGES || world->storages[storage] == NULL)
+        world_fail("a storage that was not opened");
+    for (unsigned i = 0; i < count; i++)
+        bytes += segments[i].bytes;
+    if (!range_is_within(offset, bytes, WORLD_STORAGE))
+        world_fail("a read past the end");
+    if (world->operation_count > 0 || world->reads_now++ % 3 == 0 || !is_master(world))
+        return false;
+    for (unsigned i = 0; i < count; i++) {
+        for (uint32_t done = 0; done < segments[i].bytes;) {
+            uint64_t bus = segments[i].address + done;
+            size_t piece = piece_bytes(bus, segments[i].bytes - done);
+            uint8_t *page = page_find(world, bus, WORLD_WRITABLE);
+            if (page == NULL)
+                return false;
+            memcpy(page, world->storages[storage] + offset, piece);
+            offset += piece;
+            done += (uint32_t)piece;
+        }
+    }
+    return true;
+}
+
 static const struct model_host_ops host_ops = {
-    dma_read,     dma_write,    message,        now_ns,    timer_arm,
-    timer_cancel, storage_open, storage_submit, poll_wake,
+    dma_read,     dma_write,    message,        now_ns,           timer_arm,
+    timer_cancel, storage_open, storage_submit, storage_read_now, poll_wake,
 };
 
 static void attach_direct(struct world *world)

@@ -52,16 +52,11 @@ struct nvme_command {
     uint32_t dw10, dw11, dw12, dw13, dw14, dw15;
 };
 
-struct nvme_segment {
-    uint64_t address;
-    uint32_t bytes;
-};
-
 /* The memory of a command's data, as its PRPs tell. */
 struct nvme_data {
     uint32_t bytes;
     unsigned count;
-    struct nvme_segment segments[NVME_SEGMENTS];
+    struct model_segment segments[NVME_SEGMENTS];
 };
 
 struct nvme_range {
@@ -278,6 +273,8 @@ void nvme_storage_start(struct nvme *dev, struct nvme_request *request,
                         uint64_t count);
 /** Where a block lies when the namespace is in memory, else NULL. */
 uint8_t *nvme_storage_memory(const struct nvme_namespace *ns, uint64_t block);
+/** Read the range of request to its memory without any waiting; false when that cannot be. */
+bool nvme_storage_read_now(struct nvme *dev, const struct nvme_request *request);
 /** Blocks a zeroing operation may have. */
 uint64_t nvme_storage_zero_blocks(const struct nvme_namespace *ns);
 void nvme_storage_done(struct model *model, unsigned tag, int result);

@@ -109,7 +109,7 @@ static uint16_t compare_step(struct nvme *dev, struct nvme_request *request, int
     uint16_t status = nvme_storage_status(dev, false, result);
 
     for (unsigned i = 0; status == NVME_SUCCESS && i < request->data.count; i++) {
-        struct nvme_segment segment = request->data.segments[i];
+        struct model_segment segment = request->data.segments[i];
         while (segment.bytes > 0 && status == NVME_SUCCESS) {
             uint32_t bytes = segment.bytes < sizeof(piece) ? segment.bytes : sizeof(piece);
             if (host->ops->dma_read(host->context, segment.address, piece, bytes) != 0)
@@ -140,6 +140,10 @@ static uint16_t read_start(struct nvme *dev, struct nvme_request *request, nvme_
         if (status == NVME_SUCCESS)
             read_count(dev, request);
         return status;
+    }
+    if (step == read_step && nvme_storage_read_now(dev, request)) {
+        read_count(dev, request);
+        return NVME_SUCCESS;
     }
     request->step = step;
     nvme_storage_start(dev, request, MODEL_STORAGE_READ, (request->command.dw12 & NVME_RW_FUA) != 0,

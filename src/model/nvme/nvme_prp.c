@@ -19,12 +19,12 @@ static uint32_t smaller(uint32_t a, uint32_t b)
 /* Pages that follow each other become one segment. */
 static void segment_add(struct nvme_data *data, uint64_t address, uint32_t bytes)
 {
-    struct nvme_segment *last = data->count > 0 ? &data->segments[data->count - 1] : NULL;
+    struct model_segment *last = data->count > 0 ? &data->segments[data->count - 1] : NULL;
 
     if (last != NULL && last->address + last->bytes == address && address != 0)
         last->bytes += bytes;
     else
-        data->segments[data->count++] = (struct nvme_segment){address, bytes};
+        data->segments[data->count++] = (struct model_segment){address, bytes};
 }
 
 static uint16_t list_walk(struct nvme *dev, struct nvme_data *data, uint64_t list, uint32_t left)
@@ -94,7 +94,7 @@ uint16_t nvme_data_read(struct nvme *dev, const struct nvme_data *data, void *bu
     uint8_t *bytes = buffer;
 
     for (unsigned i = 0; i < data->count; i++) {
-        const struct nvme_segment *segment = &data->segments[i];
+        const struct model_segment *segment = &data->segments[i];
         if (host->ops->dma_read(host->context, segment->address, bytes, segment->bytes) != 0)
             return NVME_DATA_TRANSFER_ERROR;
         bytes += segment->bytes;
@@ -109,7 +109,7 @@ uint16_t nvme_data_write(struct nvme *dev, const struct nvme_data *data, const v
     const uint8_t *bytes = buffer;
 
     for (unsigned i = 0; i < data->count; i++) {
-        const struct nvme_segment *segment = &data->segments[i];
+        const struct model_segment *segment = &data->segments[i];
         if (host->ops->dma_write(host->context, segment->address, bytes, segment->bytes) != 0)
             return NVME_DATA_TRANSFER_ERROR;
         bytes += segment->bytes;

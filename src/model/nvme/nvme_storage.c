@@ -33,6 +33,20 @@ uint8_t *nvme_storage_memory(const struct nvme_namespace *ns, uint64_t block)
     return ns->memory != NULL ? ns->memory + (block << ns->block_shift) : NULL;
 }
 
+bool nvme_storage_read_now(struct nvme *dev, const struct nvme_request *request)
+{
+    const struct model_host *host = &dev->model.host;
+    const struct nvme_namespace *ns = request->ns;
+
+    if (ns->memory != NULL || (request->command.dw12 & NVME_RW_FUA) != 0 ||
+        !host->ops->storage_read_now(host->context, ns->storage,
+                                     request->range.first << ns->block_shift,
+                                     request->data.segments, request->data.count))
+        return false;
+    dev->work_bytes += request->data.bytes;
+    return true;
+}
+
 void nvme_storage_start(struct nvme *dev, struct nvme_request *request,
                         enum model_storage_action action, bool is_durable, uint64_t first,
                         uint64_t count)

@@ -159,14 +159,34 @@ static void storages_free(struct fake_host *fake)
         free(fake->storages[i].bytes);
 }
 
+static bool storage_read_now(void *host, unsigned storage, uint64_t offset,
+                             const struct model_segment *segments, unsigned count)
+{
+    struct fake_host *fake = host;
+
+    assert_true(storage < FAKE_STORAGES);
+    assert_non_null(fake->storages[storage].bytes);
+    if (!fake->reads_now || fake->operation_count > 0)
+        return false;
+    for (unsigned i = 0; i < count; i++) {
+        assert_true(range_is_within(offset, segments[i].bytes, FAKE_STORAGE_BYTES));
+        if (dma_write(host, segments[i].address, fake->storages[storage].bytes + offset,
+                      segments[i].bytes) != 0)
+            return false;
+        offset += segments[i].bytes;
+    }
+    fake->reads_done_now++;
+    return true;
+}
+
 static void poll_wake(void *host)
 {
     ((struct fake_host *)host)->is_woken = true;
 }
 
 static const struct model_host_ops host_ops = {
-    dma_read,     dma_write,    message,        now_ns,    timer_arm,
-    timer_cancel, storage_open, storage_submit, poll_wake,
+    dma_read,     dma_write,    message,        now_ns,           timer_arm,
+    timer_cancel, storage_open, storage_submit, storage_read_now, poll_wake,
 };
 
 /* Split "key=value"; the copies stay in texts, which the caller frees. */

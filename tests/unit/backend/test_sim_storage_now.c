@@ -1,0 +1,266 @@
+/*
+ * Unit tests of reads that need no waiting: straight to the client's memory, or not at all.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#define _GNU_SOURCE
+#include "sim_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "provider/pci_registers.h"
+
+#define FILE_BYTES 65536
+
+/* A model whose register 0 reads from its file as the test wants. */
+struct model_of_storage {
+    struct model model;
+    struct config_space config;
+    unsigned storage;
+    uint64_t bytes;
+};
+
+static struct model_segment segments[70];
+static unsigned segment_count;
+static uint64_t offset_wanted;
+static bool is_after_write; /* behind an operation that is not done */
+static uint8_t written[4096];
+static const struct model_ops storage_model;
+
+static int storage_create(const struct model_host *host, const struct model_option *options,
+                          size_t count, struct model **out, char **error)
+{
+    const struct config_identity identity = {.vendor_id = 0x1234, .device_id = 1};
+    struct model_of_storage *device = calloc(1, sizeof(*device));
+    assert_non_null(device);
+    device->model.ops = &storage_model;
+    device->model.host = *host;
+    device->model.config = &device->config;
+    device->model.shape.bars[0] = (struct model_bar){.bytes = 0x4000};
+    device->model.shape.storage_operations = 4;
+    config_space_init(&device->config, &identity);
+    config_space_add_bar(&device->config, 0, 0, 0x4000);
+    config_space_seal(&device->config);
+    assert_int_equal(host->ops->storage_open(host->context, options[0].value, false,
+                                             &device->storage, &device->bytes),
+                     0);
+    *out = &device->model;
+    return 0;
+}
+
+static void storage_destroy(struct model *model)
+{
+    free(model);
+}
+
+static uint64_t storage_mmio_read(struct model *model, unsigned bar, uint64_t offset,
+                                  unsigned width)
+{
+    const struct model_host *host = &model->host;
+    unsigned storage = ((struct model_of_storage *)model)->storage;
+    const struct model_storage_request request = {.storage = storage,
+                                                  .action = MODEL_STORAGE_WRITE,
+                                                  .bytes = sizeof(written),
+                                                  .buffer = written};
+    if (is_after_write) {
+        host->ops->storage_submit(host->context, &request);
+    }
+    return host->ops->storage_read_now(host->context, storage, offset_wanted, segments,
+                                       segment_count);
+}
+
+static void storage_mmio_write(struct model *model, unsigned bar, uint64_t offset, unsigned width,
+                               uint64_t value)
+{
+}
+
+static void storage_done(struct model *model, unsigned tag, int result)
+{
+}
+
+static void storage_reset(struct model *model, enum model_reset kind)
+{
+}
+
+static const struct model_ops storage_model = {
+    .name = "storage",
+    .create = storage_create,
+    .destroy = storage_destroy,
+    .mmio_read = storage_mmio_read,
+    .mmio_write = storage_mmio_write,
+    .storage_done = storage_done,
+    .reset = storage_reset,
+};
+
+/* What is not in the page cache: the kernel says so, or gives what it has. */
+static int error_now;
+static size_t bytes_now;
+
+ssize_t __real_preadv64v2(int fd, const struct iovec *pieces, int count, off_t offset, int flags);
+ssize_t __wrap_preadv64v2(int fd, const struct iovec *pieces, int count, off_t offset, int flags);
+
+ssize_t __wrap_preadv64v2(int fd, const struct iovec *pieces, int count, off_t offset, int flags)
+{
+    assert_int_equal(flags, RWF_NOWAIT);
+    if (error_now) {
+        errno = error_now;
+        return -1;
+    }
+    return bytes_now ? (ssize_t)bytes_now : __real_preadv64v2(fd, pieces, count, offset, flags);
+}
+
+/* Memory of a client that lies in this process, or does not. */
+struct plain_memory {
+    struct dma_memory memory;
+    uint8_t bytes[3 * 16384];
+    bool is_plain;
+    struct dart_mapping *mapping;
+};
+
+static void *plain_point(struct dma_memory *memory, uint64_t offset, size_t length, bool is_write)
+{
+    struct plain_memory *self = (struct plain_memory *)memory;
+    assert_true(offset + length <= sizeof(self->bytes));
+    return self->is_plain && is_write ? self->bytes + offset : NULL;
+}
+
+static const struct dma_memory_ops plain_ops = {.point = plain_point};
+static struct plain_memory plain;
+static uint64_t bus;
+static char path[] = "/tmp/dextlink-now-XXXXXX";
+
+static uint8_t byte_at(uint64_t offset)
+{
+    return (uint8_t)(offset * 0x9e3779b1u >> 24);
+}
+
+static int start(void **state)
+{
+    const struct pci_address address = {.bus = 1};
+    char *error = NULL;
+    uint8_t content[FILE_BYTES];
+    strcpy(path + strlen(path) - 6, "XXXXXX");
+    int fd = mkstemp(path);
+    for (uint64_t i = 0; i < FILE_BYTES; i++) {
+        content[i] = byte_at(i);
+    }
+    if (fd < 0 || write(fd, content, FILE_BYTES) != FILE_BYTES || close(fd) < 0) {
+        return -1;
+    }
+    const struct model_option drive = {"drive", path};
+    error_now = 0;
+    bytes_now = 0;
+    is_after_write = false;
+    memset(&plain, 0, sizeof(plain));
+    plain.memory = (struct dma_memory){.ops = &plain_ops, .bytes = sizeof(plain.bytes)};
+    plain.is_plain = true;
+    if (backend_sim_create(&storage_model, address, &drive, 1, NULL, &sim, &error) < 0 ||
+        provider_open(sim) < 0 ||
+        provider_config_write(sim, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER) <
+            0 ||
+        provider_dma_map(sim, &plain.memory, 0, sizeof(plain.bytes), 0x1000, DART_DEVICE_WRITES, 1,
+                         &plain.mapping) < 0) {
+        return -1;
+    }
+    bus = plain.mapping->bus_address;
+    return 0;
+}
+
+static int stop(void **state)
+{
+    provider_dma_unmap(sim, plain.mapping);
+    provider_destroy(sim);
+    return unlink(path);
+}
+
+static bool read_now(uint64_t offset, uint64_t where, uint32_t bytes)
+{
+    offset_wanted = offset;
+    segments[0] = (struct model_segment){where, bytes};
+    segment_count = 1;
+    return bar_get(0, 0, 4) == 1;
+}
+
+static bool is_there(uint64_t where, uint64_t offset, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        if (plain.bytes[where + i] != byte_at(offset + i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void cached_data_goes_straight_to_memory(void **state)
+{
+    if (!read_now(512, bus + 100, 4096)) {
+        skip(); /* a file system that always waits */
+    }
+    assert_true(is_there(100, 512, 4096));
+    assert_int_equal(plain.bytes[99], 0);
+    assert_int_equal(plain.bytes[100 + 4096], 0);
+    /* Pieces in any order, in the order of the file. */
+    offset_wanted = 8192;
+    segment_count = 3;
+    segments[0] = (struct model_segment){bus + 32768, 4096};
+    segments[1] = (struct model_segment){bus, 16};
+    segments[2] = (struct model_segment){bus + 16384, 8192};
+    assert_int_equal(bar_get(0, 0, 4), 1);
+    assert_true(is_there(32768, 8192, 4096));
+    assert_true(is_there(0, 12288, 16));
+    assert_true(is_there(16384, 12304, 8192));
+}
+
+static void what_cannot_be_had_at_once_is_refused(void **state)
+{
+    error_now = EAGAIN;
+    assert_false(read_now(0, bus, 4096));
+    error_now = EIO;
+    assert_false(read_now(0, bus, 4096));
+    error_now = 0;
+    bytes_now = 512;
+    assert_false(read_now(0, bus, 4096));
+}
+
+static void memory_that_is_not_plain_is_refused(void **state)
+{
+    assert_false(read_now(0, bus + sizeof(plain.bytes) - 4095, 4096)); /* past its end */
+    assert_false(read_now(0, bus - 4096, 4096));
+    plain.is_plain = false;
+    assert_false(read_now(0, bus, 4096));
+    plain.is_plain = true;
+    for (unsigned i = 0; i < 70; i++) {
+        segments[i] = (struct model_segment){bus + 64 * i, 16};
+    }
+    segment_count = 70; /* more pieces than one read takes */
+    assert_int_equal(bar_get(0, 0, 4), 0);
+    struct dart_statistics statistics;
+    dart_get_statistics(sim->dart, &statistics);
+    assert_int_equal(statistics.faults, 0); /* whoever tries again reports it */
+    config_set(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    assert_false(read_now(0, bus, 4096)); /* no bus master */
+}
+
+/* A read must not overtake what was submitted before. */
+static void operations_under_way_come_first(void **state)
+{
+    is_after_write = true;
+    assert_false(read_now(0, bus, 4096));
+    is_after_write = false;
+}
+
+#define now_test(test) cmocka_unit_test_setup_teardown(test, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        now_test(cached_data_goes_straight_to_memory),
+        now_test(what_cannot_be_had_at_once_is_refused),
+        now_test(memory_that_is_not_plain_is_refused),
+        now_test(operations_under_way_come_first),
+    };
+    return cmocka_run_group_tests_name("sim storage now", tests, NULL, NULL);
+}
