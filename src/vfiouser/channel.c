@@ -138,6 +138,8 @@ static void take_ahead(struct vu_channel *channel, uint8_t bytes[FIRST_BYTES], s
 {
     *have = channel->ahead_bytes;
     memcpy(bytes, channel->ahead, channel->ahead_bytes);
+    message->has_lost_fds = channel->has_lost_ahead;
+    channel->has_lost_ahead = false;
     message->fd_count = channel->ahead_fd_count;
     memcpy(message->fds, channel->ahead_fds, sizeof(message->fds));
     channel->ahead_bytes = 0;
@@ -151,6 +153,8 @@ static void keep_ahead(struct vu_channel *channel, const uint8_t *bytes, size_t 
     memcpy(channel->ahead, bytes, count);
     channel->ahead_bytes = count;
     if (is_new) {
+        channel->has_lost_ahead = message->has_lost_fds;
+        message->has_lost_fds = false;
         channel->ahead_fd_count = message->fd_count;
         memcpy(channel->ahead_fds, message->fds, sizeof(message->fds));
         message->fd_count = 0;

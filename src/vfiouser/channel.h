@@ -19,6 +19,7 @@ struct vu_channel {
     /* The start of the next message, read with the one before it, and what came along. */
     size_t ahead_bytes;
     uint8_t ahead[VU_HEADER_BYTES];
+    bool has_lost_ahead;
     size_t ahead_fd_count;
     int ahead_fds[VU_MAX_FDS];
 };

@@ -263,6 +263,9 @@ int vu_dma_map(struct vu_dma *dma, const struct vu_dma_map *map, int fd)
     if (region) {
         return region_is(region, map, fd) ? 0 : -EINVAL;
     }
+    if (dma->count >= VU_MAX_DMA_MAPS) {
+        return -ENOSPC;
+    }
     int error = region_make(dma, map, fd, &region);
     if (error != 0) {
         return error;

@@ -77,7 +77,8 @@ void vu_dma_init(struct vu_dma *dma, const struct vu_dma_ops *ops, void *opaque,
  *
  * A region that is there already, the same in everything, is success.
  * -EINVAL: overlaps another region, or reaches past the end of its file, which cannot be mapped;
- * -ENXIO: the device would find it at another address; -ENOMEM; or what ops->map says.
+ * -ENOSPC: there are VU_MAX_DMA_MAPS; -ENXIO: the device would find it at another address; -ENOMEM;
+ * or what ops->map says.
  */
 int vu_dma_map(struct vu_dma *dma, const struct vu_dma_map *map, int fd);
 

@@ -54,6 +54,24 @@ class Framing(vfiousertest.DextTest, rules.Framing):
             self.assertEqual(self.server.mappings("memfd:guest") > 0, True)
             client.dma_unmap(1 << 30, 1 << 20)
 
+    def test_descriptors_behind_a_message_that_is_short(self):
+        """A message of a header alone, in the socket together with one that brings descriptors."""
+        client, ram, events = self.attach(), self.memory(1 << 20), self.eventfds(2)
+        for _ in range(20):
+            sent = [(client.send(command, payload, fds), command) for command, payload, fds in (
+                (vu.REGION_READ, vu.access_payload(vu.BAR0, 0, 4096), ()),
+                (99, b"", ()), (vu.DMA_MAP, vu.dma_map_payload(1 << 30, 1 << 20), [ram.fd]),
+                (99, b"1234", ()), (vu.SET_IRQS, vu.set_irqs_payload(vu.MSIX, 0x24, 0, 2),
+                                    events.fds),
+                (99, b"", self.spare_fds(1)), (vu.DMA_UNMAP,
+                                               vu.dma_unmap_payload(1 << 30, 1 << 20), ()),
+                (99, b"", ()), (vu.SET_IRQS, vu.set_irqs_payload(vu.MSIX, 0x21, 0, 2), ()))]
+            errors = [client.receive_reply(*one).error for one in sent]
+            self.assertEqual(errors, [0, errno.EINVAL, 0, errno.EINVAL, 0, errno.EINVAL, 0,
+                                      errno.EINVAL, 0])
+            self.assertEqual([events.taken(0), events.taken(1)], [1, 1])
+            client.set_irqs(vu.MSIX, 0x21, 0, 0)
+
     def test_descriptors_with_every_byte(self):
         """More than a message may have: all closed, whatever becomes of the connection."""
         client = self.attach()

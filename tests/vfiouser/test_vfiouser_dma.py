@@ -160,6 +160,17 @@ class ByDescriptor(GuestTest):
         self.client.dma_unmap(at, 1 << 20)
         self.assertEqual(self.device.copy(RAM, RAM + 65536, 4096), (Testdev.DONE, 0))
 
+    def test_a_file_of_an_exabyte(self):
+        """Too long to be mapped whole: just what is used of it is."""
+        vast = os.memfd_create("guest-vast", os.MFD_CLOEXEC)
+        self.closing.callback(os.close, vast)
+        os.ftruncate(vast, 1 << 60)
+        for number, offset in enumerate((0, 1 << 59, (1 << 60) - (1 << 20))):
+            at = RAM + ((number + 1) << 30)
+            self.client.dma_map(at, 1 << 20, vast, offset=offset)
+            self.assertEqual(self.device.access_write(at + 8, 8, number + 1), 0)
+            self.assertEqual(os.pread(vast, 8, offset + 8), struct.pack("<Q", number + 1))
+
     def test_descriptors_that_are_no_memory(self):
         reader, writer = os.pipe()
         self.closing.callback(os.close, reader)
@@ -285,6 +296,15 @@ class Private(vfiousertest.DextTest, rules.Device):
         self.answer_all(client)
         self.assertEqual(client.served, [])
 
+    def test_a_file_that_became_shorter(self):
+        client = self.attach(memory=Pages(0xA5))
+        ram = self.memory(64 << 20)
+        client.dma_map(0, ram.size, ram.fd)
+        os.ftruncate(ram.fd, 4096)
+        Config(client).enable()
+        self.answer_all(client)
+        self.assert_in_step(client)
+
     def asked(self):
         """A client and the first question, unanswered."""
         client = self.attach(memory=Pages(0))
@@ -378,6 +398,17 @@ class Crowds(GuestTest):
         self.assertTrue(vfiousertest.wait_until(
             lambda: self.server.mappings("memfd:guest") == 0, 5))
         self.assertLess(self.server.memory_bytes() - grown, GROWTH)
+
+    def test_as_many_as_are_announced(self):
+        """Each takes memory of the server, so there is an end to them."""
+        most = self.client.capabilities["max_dma_maps"]
+        self.assertEqual(self.pipelined((vu.DMA_MAP, vu.dma_map_payload(i << 12, 4096), ())
+                                        for i in range(most)), {0})
+        one_more = vu.dma_map_payload(most << 12, 4096)
+        self.assert_errno(self.client.errno(vu.DMA_MAP, one_more), errno.ENOSPC)
+        self.client.dma_unmap(4096, 4096)
+        self.assert_errno(self.client.errno(vu.DMA_MAP, one_more), 0)
+        self.client.dma_unmap_all()
 
     def test_regions_come_and_go_without_growth(self):
         def rounds(count):

@@ -251,6 +251,18 @@ class Descriptors(vfiousertest.DextTest, rules.Device):
         self.assertEqual(events.taken(0), 1)
         self.assert_in_step(client)
 
+    def test_behind_a_message_that_is_short(self):
+        """The server may read the start of the next message along with it."""
+        client, events = self.attach(), self.eventfds(4)
+        self.allow(0)
+        sent = [(client.send(command, payload, fds), command) for command, payload, fds in (
+            (vu.REGION_READ, vu.access_payload(vu.BAR0, 0, 16384), ()),
+            (vu.DEVICE_RESET, b"", ()),
+            (vu.SET_IRQS, vu.set_irqs_payload(vu.MSIX, 0x24, 0, 4), events.fds),
+            (vu.DEVICE_RESET, b"", ()))]
+        errors = [client.receive_reply(*one).error for one in sent]
+        self.assertEqual(errors, [0, 0, errno.EMFILE, 0])
+
     def test_memory(self):
         client, ram = self.attach(), self.memory(1 << 20)
         self.allow(0)
