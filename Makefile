@@ -10,7 +10,7 @@ TSAN_SUITES := unit,contract-short
 # Sanitizers and shared machines are slow: a test hangs when it takes this many times its limit.
 PATIENCE := --timeout-multiplier 4
 
-.PHONY: help build demo test bench lint format clean setup setup-tests setup-guest
+.PHONY: help build demo test bench bench-guest lint format clean setup setup-tests setup-guest
 
 help:
 	@echo 'make demo   install what is missing, build, drive a simulated device end to end'
@@ -18,6 +18,7 @@ help:
 	@echo 'make setup-guest  fetch QEMU and a Linux for the guest tests, which are skipped without'
 	@echo 'make build  optimised build in $(BUILD)/'
 	@echo 'make bench  figures: call round trip, DMA registration, NVMe'
+	@echo 'make bench-guest  figures of a guest on our NVMe beside QEMU'"'"'s own'
 	@echo 'make lint   style, layers, budgets, static analysis'
 	@echo 'make format rewrite the C sources in the house style'
 	@echo 'make clean  remove the build directories'
@@ -54,6 +55,11 @@ test: $(BUILD_ASAN)/build.ninja $(BUILD_TSAN)/build.ninja
 
 bench: build
 	@$(BUILD)/bench/dextbench
+
+bench-guest: build setup-guest
+	@python3 tests/guest/bench.py $(BUILD)/tests/guest/programs \
+		$(BUILD)/tools/dext-vfio-user/dext-vfio-user $(BUILD)/tools/dextd/dextd \
+		$(BUILD)/tools/dextctl/dextctl $(BENCH_ARGUMENTS)
 
 lint: $(BUILD_ASAN)/build.ninja
 	@ninja -C $(BUILD_ASAN) --quiet

@@ -27,6 +27,7 @@ for neighbour in ("tools", "wire", "vfiouser"):
     sys.path.insert(0, str(HERE.parent / neighbour))
 # pylint: disable=wrong-import-position
 PROGRAMS, SERVER, DEXTD, DEXTCTL = (Path(argument) for argument in sys.argv[1:5])
+MORE = sys.argv[5:]
 sys.argv[1:] = [str(DEXTCTL), str(DEXTD)]
 import toolstest
 import vfiousertest
@@ -300,10 +301,10 @@ class Machine:
 
 
 def qemu_nvme(path, name="own", **options):
-    """QEMU's arguments for its own NVMe device on a file."""
+    """QEMU's arguments for its own NVMe device on a file; options are those of -drive."""
     more = "".join(f",{key}={value}" for key, value in options.items())
-    return ["-drive", f"if=none,id={name},file={path},format=raw,cache=none,aio=threads",
-            "-device", f"nvme,drive={name},serial={name}{more}"]
+    return ["-drive", f"if=none,id={name},file={path},format=raw{more}",
+            "-device", f"nvme,drive={name},serial={name}"]
 
 
 class Server(vfiousertest.Server):
@@ -314,6 +315,13 @@ class Server(vfiousertest.Server):
         own = [word for device in devices for word in ("--device", device)]
         super().__init__(lambda socket: [*found, SERVER, "--host", address, "--socket", socket, *own,
                                          *options])
+
+    def start(self):
+        super().start()
+        if not wait_until(lambda: "client gone" in self.said()):
+            raise AssertionError(f"the first client has not gone: {self.said()}")
+        self.resting = self.held()
+        return self
 
     def __enter__(self):
         try:

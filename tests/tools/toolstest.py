@@ -100,7 +100,7 @@ class TapResult(unittest.TestResult):
     def stopTest(self, test):
         super().stopTest(test)
         self.count += 1
-        name = test.id().split(".", 1)[1]
+        name = test.id().removeprefix("__main__.")
         print(f"{'not ok' if self.details else 'ok'} {self.count} - {name}{self.comment}")
         for line in self.details.splitlines():
             print(f"# {line}")
@@ -112,6 +112,10 @@ class TapResult(unittest.TestResult):
     def addError(self, test, err):
         super().addError(test, err)
         self.details += self._exc_info_to_string(err, test)
+        # What a class prepares for its tests is no test that starts and stops.
+        if not isinstance(test, unittest.TestCase):
+            self.stopTest(test)
+            self.details = ""
 
     def addFailure(self, test, err):
         super().addFailure(test, err)
