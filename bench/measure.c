@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 
 #include "apple-dext-client.h"
+#include "device_memory.h"
 #include "samples.h"
 
 #define REGION_BYTES UINT64_C(4096)
@@ -247,10 +248,12 @@ json_object *measure_host(const struct measure_plan *plan, struct pingpong *ping
     io_connect_t edu = open_claimed(1);
     io_connect_t testdev = edu != IO_OBJECT_NULL ? open_claimed(2) : IO_OBJECT_NULL;
 
-    bool ok = testdev != IO_OBJECT_NULL && measure_calls(edu, pingpong, plan->rounds, figures) &&
-              measure_mmio_calls(edu, plan->rounds, figures) &&
-              measure_loads(edu, 0, plan->rounds, 1, "mmio_load_trapped", figures) &&
-              measure_loads(testdev, APERTURE_BAR, 1000, DIRECT_BATCH, "mmio_load_direct", figures);
+    bool ok =
+        testdev != IO_OBJECT_NULL && measure_calls(edu, pingpong, plan->rounds, figures) &&
+        measure_mmio_calls(edu, plan->rounds, figures) &&
+        measure_loads(edu, 0, plan->rounds, 1, "mmio_load_trapped", figures) &&
+        measure_loads(testdev, APERTURE_BAR, 1000, DIRECT_BATCH, "mmio_load_direct", figures) &&
+        measure_device_memory(testdev, figures);
     apple_dext_disconnect(edu);
     apple_dext_disconnect(testdev);
     edu = ok ? open_claimed(1) : IO_OBJECT_NULL;

@@ -41,6 +41,9 @@ static void print_calls(json_object *embedded, json_object *dextd)
         {"mmio_read_call", "MMIO read, a call"},
         {"mmio_load_trapped", "MMIO load through a trapped BAR"},
         {"mmio_load_direct", "MMIO load through a direct BAR"},
+        {"device_read_4k_shared", "device reads 4 KiB, shared file"},
+        {"device_read_4k_copied", "device reads 4 KiB, private memory"},
+        {"device_read_4k_served", "device reads 4 KiB, served memory"},
     };
     json_object *ours = member(embedded, "register_unregister");
     json_object *theirs = member(dextd, "register_unregister");

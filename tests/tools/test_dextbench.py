@@ -12,8 +12,8 @@ import toolstest
 from toolstest import DEXTD, run
 
 DEXTBENCH = sys.argv[3]
-TIMES = ["config_read", "ping_pong", "mmio_read_call", "mmio_load_trapped", "mmio_load_direct"]
-
+TIMES = ["config_read", "ping_pong", "mmio_read_call", "mmio_load_trapped", "mmio_load_direct",
+         "device_read_4k_shared", "device_read_4k_copied", "device_read_4k_served"]
 
 LOADS = [f"random_{what}_4k_depth_{depth}" for what in ("read", "write")
          for depth in (1, 32, 128)] + ["sequential_read_128k", "sequential_write_128k"]
