@@ -21,6 +21,7 @@ struct vu_capabilities {
     uint32_t max_fds;      /* it takes in a message */
     uint64_t max_transfer; /* data bytes in a message */
     bool has_write_multiple;
+    bool has_twin_socket; /* of a request: wanted; of a reply: its one descriptor is it */
 };
 
 struct vu_version {

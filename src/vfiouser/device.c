@@ -111,7 +111,65 @@ static void dma_unmap(void *opaque, uint64_t iova)
     }
 }
 
-static const struct vu_dma_ops dma_ops = {.map = dma_map, .unmap = dma_unmap};
+static int served_read(void *context, uint64_t offset, void *buffer, size_t length)
+{
+    const struct vu_dma_region *region = context;
+    struct vu_device *device = region->server;
+    return region->flags & VU_DMA_READABLE
+               ? vu_link_ask(&device->link, false, region->address + offset, buffer, length)
+               : -EACCES;
+}
+
+static int served_write(void *context, uint64_t offset, const void *buffer, size_t length)
+{
+    const struct vu_dma_region *region = context;
+    struct vu_device *device = region->server;
+    /* What is written is only read from. */
+    return region->flags & VU_DMA_WRITABLE
+               ? vu_link_ask(&device->link, true, region->address + offset,
+                             (void *)(uintptr_t)buffer, length)
+               : -EACCES;
+}
+
+/* Its thread and sockets are there for as long as something is served. */
+static void drop_idle_service(struct vu_device *device)
+{
+    if (device->served_count == 0) {
+        vu_served_destroy(device->served);
+        device->served = NULL;
+    }
+}
+
+static int dma_serve(void *opaque, struct vu_dma_region *region)
+{
+    static const struct vu_served_ops ops = {.read = served_read, .write = served_write};
+    struct vu_device *device = opaque;
+    void *address = NULL;
+    int error = device->served ? 0 : vu_served_create(&ops, &device->served);
+    region->server = device;
+    if (error == 0) {
+        error = vu_served_add(device->served, region->bytes, region, &address);
+    }
+    region->served = error == 0 ? address : NULL;
+    device->served_count += error == 0;
+    drop_idle_service(device);
+    return error;
+}
+
+static void dma_unserve(void *opaque, struct vu_dma_region *region)
+{
+    struct vu_device *device = opaque;
+    vu_served_remove(device->served, region->served);
+    device->served_count--;
+    drop_idle_service(device);
+}
+
+static const struct vu_dma_ops dma_ops = {
+    .map = dma_map,
+    .unmap = dma_unmap,
+    .serve = dma_serve,
+    .unserve = dma_unserve,
+};
 
 /* ---- Interrupts --------------------------------------------------------------------------------
  */
@@ -293,6 +351,7 @@ struct vu_device *vu_device_open(io_connect_t connection, const struct vu_report
     device->connection = connection;
     device->report = report;
     vu_dma_init(&device->dma, &dma_ops, device, report);
+    vu_link_init(&device->link, report);
     for (unsigned i = 0; i < VU_BAR_COUNT; i++) {
         device->bars[i].fd = -1;
     }
@@ -309,7 +368,9 @@ void vu_device_close(struct vu_device *device)
         return;
     }
     apple_dext_interrupt_notify_destroy(device->notify);
+    vu_link_close(&device->link);
     vu_dma_clear(&device->dma);
+    vu_link_destroy(&device->link);
     vu_bar_areas_drop(device);
     vu_irqs_destroy(&device->irqs);
     free(device->msix_table);
@@ -335,6 +396,7 @@ void vu_device_release(struct vu_device *device)
 {
     uint64_t pending[4];
     vu_irqs_release(&device->irqs);
+    vu_link_close(&device->link); /* a device that waits for the client waits no longer */
     vu_device_reset(device);
     vu_dma_clear(&device->dma);
     (void)apple_dext_read_pending_irqs(device->connection, pending);

@@ -17,7 +17,9 @@
 #include "vfiouser/config_view.h"
 #include "vfiouser/dma.h"
 #include "vfiouser/irq.h"
+#include "vfiouser/link.h"
 #include "vfiouser/report.h"
+#include "vfiouser/served.h"
 
 struct vu_bar {
     uint64_t bytes; /* 0: not shown */
@@ -38,7 +40,10 @@ struct vu_device {
     struct vu_config config;
     struct vu_irqs irqs;
     struct vu_dma dma;
-    uint8_t *msix_table; /* stands in for the device's, which is the host's */
+    struct vu_link link;      /* to the client of the moment */
+    struct vu_served *served; /* for memory that only the client reaches; NULL: there is none */
+    size_t served_count;      /* regions of it */
+    uint8_t *msix_table;      /* stands in for the device's, which is the host's */
     AppleDextInterruptNotify *notify;
     _Atomic bool is_lost; /* it, or its driver, has gone */
 };

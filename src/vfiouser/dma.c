@@ -165,13 +165,30 @@ static uint64_t piece_bytes(const struct vu_dma_region *region, unsigned piece)
     return rest < VU_DMA_PIECE_BYTES ? rest : VU_DMA_PIECE_BYTES;
 }
 
-static void region_destroy(struct vu_dma *dma, struct vu_dma_region *region)
+/* Out of the device's reach; also what is half done. */
+static void region_withdraw(struct vu_dma *dma, struct vu_dma_region *region)
 {
     for (unsigned i = 0; i < region->piece_count; i++) {
         dma->ops->unmap(dma->opaque, region->address + i * VU_DMA_PIECE_BYTES);
     }
+    region->piece_count = 0;
+    if (region->served) {
+        dma->ops->unserve(dma->opaque, region);
+        region->served = NULL;
+    }
+}
+
+static void region_destroy(struct vu_dma *dma, struct vu_dma_region *region)
+{
+    region_withdraw(dma, region);
     file_put(dma, region->file);
     free(region);
+}
+
+static uint8_t *region_start(const struct vu_dma_region *region)
+{
+    return region->file ? region->file->address + (region->offset - region->file->start)
+                        : region->served;
 }
 
 static int region_register_piece(struct vu_dma *dma, struct vu_dma_region *region)
@@ -180,9 +197,8 @@ static int region_register_piece(struct vu_dma *dma, struct vu_dma_region *regio
     uint64_t inside = piece * VU_DMA_PIECE_BYTES;
     uint64_t iova = region->address + inside;
     uint64_t *bus = &region->bus_addresses[piece];
-    int error = dma->ops->map(
-        dma->opaque, iova, region->file->address + (region->offset - region->file->start) + inside,
-        piece_bytes(region, piece), bus);
+    int error = dma->ops->map(dma->opaque, iova, region_start(region) + inside,
+                              piece_bytes(region, piece), bus);
     if (error != 0) {
         return error;
     }
@@ -208,11 +224,34 @@ static int region_register(struct vu_dma *dma, struct vu_dma_region *region, uns
     return 0;
 }
 
+/* Whoever sent no memory may have meant none for the device (option ROMs, BARs of other devices):
+ * what cannot be done here is said, and is no error. */
+static void region_serve(struct vu_dma *dma, struct vu_dma_region *region, unsigned pieces)
+{
+    int error = dma->ops->serve ? dma->ops->serve(dma->opaque, region) : -ENOTSUP;
+    if (error == 0) {
+        error = region_register(dma, region, pieces);
+    }
+    if (error == 0) {
+        vu_say(dma->report, VU_LEVEL_TRACE,
+               "DMA region 0x%" PRIx64 ", 0x%" PRIx64
+               " bytes, comes without a file: the client is asked for what the device wants of it",
+               region->address, region->bytes);
+        return;
+    }
+    vu_say(dma->report, error == -ENOTSUP ? VU_LEVEL_TRACE : VU_LEVEL_WARNING,
+           "DMA region 0x%" PRIx64 ", 0x%" PRIx64
+           " bytes, comes without a file: the device does not reach it (%s)",
+           region->address, region->bytes,
+           error == -ENOTSUP ? "this host reaches real memory only" : strerror(-error));
+    region_withdraw(dma, region);
+}
+
 static int region_make(struct vu_dma *dma, const struct vu_dma_map *map, int fd,
                        struct vu_dma_region **out)
 {
     /* Memory that the device may neither read nor write is not for it. */
-    bool is_for_device = fd >= 0 && (map->flags & (VU_DMA_READABLE | VU_DMA_WRITABLE));
+    bool is_for_device = (map->flags & (VU_DMA_READABLE | VU_DMA_WRITABLE)) != 0;
     unsigned pieces = (unsigned)((map->size - 1) / VU_DMA_PIECE_BYTES + 1);
     struct vu_dma_region *region =
         calloc(1, sizeof(*region) + pieces * sizeof(region->bus_addresses[0]));
@@ -223,9 +262,11 @@ static int region_make(struct vu_dma *dma, const struct vu_dma_map *map, int fd,
     region->bytes = map->size;
     region->offset = map->offset;
     region->flags = map->flags;
-    int error = is_for_device ? file_get(dma, fd, map, &region->file) : 0;
-    if (error == 0 && is_for_device) {
+    int error = is_for_device && fd >= 0 ? file_get(dma, fd, map, &region->file) : 0;
+    if (error == 0 && region->file) {
         error = region_register(dma, region, pieces);
+    } else if (error == 0 && is_for_device) {
+        region_serve(dma, region, pieces);
     }
     if (error != 0) {
         region_destroy(dma, region);

@@ -19,6 +19,8 @@
 #include "vfiouser/protocol.h"
 #include "vfiouser/report.h"
 
+struct vu_dma_region;
+
 /* Who makes memory reachable for the device: the client library; a fake in tests. */
 struct vu_dma_ops {
     /* Register bytes of this process at address for the device under iova; *bus is where the device
@@ -26,6 +28,11 @@ struct vu_dma_ops {
     int (*map)(void *opaque, uint64_t iova, void *address, uint64_t bytes, uint64_t *bus);
     /* End what starts at iova; when it returns the device no longer reaches it. */
     void (*unmap)(void *opaque, uint64_t iova);
+    /* Memory that only the peer reaches: set region->served and region->server so that the device's
+     * accesses to [served, served + bytes) are asked of the peer. region stays where it is until
+     * unserve. -ENOTSUP: this host cannot; -errno. NULL, as the other: it cannot. */
+    int (*serve)(void *opaque, struct vu_dma_region *region);
+    void (*unserve)(void *opaque, struct vu_dma_region *region);
 };
 
 struct vu_dma {
@@ -37,7 +44,7 @@ struct vu_dma {
     TAILQ_HEAD(, vu_dma_region) list; /* the regions again */
     size_t count;
     uint64_t bytes;           /* of all regions */
-    uint64_t reachable_bytes; /* of those that the device reaches */
+    uint64_t reachable_bytes; /* of those in files that the device reaches */
 };
 
 /* A file of the peer, mapped whole. */
@@ -60,7 +67,9 @@ struct vu_dma_region {
     uint64_t address, bytes;
     uint64_t offset;          /* in its file */
     uint32_t flags;           /* VU_DMA_READABLE and so on */
-    struct vu_dma_file *file; /* NULL: the device cannot reach it */
+    struct vu_dma_file *file; /* NULL: see served */
+    uint8_t *served;          /* stands in for a file; NULL too: the device cannot reach it */
+    void *server;
     unsigned piece_count;
     uint64_t bus_addresses[]; /* what the host answered for each piece of VU_DMA_PIECE_BYTES */
 };
@@ -73,7 +82,8 @@ void vu_dma_init(struct vu_dma *dma, const struct vu_dma_ops *ops, void *opaque,
  * Add a region.
  *
  * @map: decoded, so its range does not wrap and is not empty
- * @fd: the memory, borrowed; -1: none, then the device cannot reach the region, which is fine
+ * @fd: the memory, borrowed; -1: none, then the peer is asked for each access of the device, or the
+ *      device cannot reach the region, which is fine
  *
  * A region that is there already, the same in everything, is success.
  * -EINVAL: overlaps another region, or reaches past the end of its file, which cannot be mapped;

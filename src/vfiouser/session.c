@@ -9,14 +9,16 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define SHARE_MESSAGE_ID    0x5348 /* of our DMA_READ; ids of the two directions do not mix */
-#define VERSION_REPLY_BYTES 198    /* QEMU takes no longer payload */
+#define VERSION_REPLY_BYTES 198 /* QEMU takes no longer payload; it wants no twin socket */
+#define TWIN_REPLY_BYTES    512
 
 /* An answer being made. */
 struct answer {
     size_t bytes; /* of session->reply */
     int fd;       /* to go with it; -1 = none. Borrowed */
+    int own_fd;   /* to be closed when it is sent; -1 = none */
 };
 
 /* Each returns 0, or -errno to be told to the client. */
@@ -33,7 +35,7 @@ static int handle_version(struct vu_session *session, struct vu_message *message
                           struct vu_request *request, struct answer *answer)
 {
     const struct vu_version *peer = &request->version;
-    const struct vu_version ours = {
+    struct vu_version ours = {
         .major = VU_MAJOR,
         .minor = peer->minor < VU_MINOR ? peer->minor : VU_MINOR,
         .capabilities = {.max_fds = VU_MAX_FDS,
@@ -44,10 +46,21 @@ static int handle_version(struct vu_session *session, struct vu_message *message
     if (session->is_negotiated || peer->major != VU_MAJOR) {
         return -EINVAL;
     }
+    /* A descriptor in the answer is more than some take. */
+    ours.capabilities.has_twin_socket =
+        peer->capabilities.has_twin_socket && peer->capabilities.max_fds > 0;
+    int error =
+        vu_link_agree(session->link, peer, ours.capabilities.has_twin_socket, &answer->own_fd);
+    if (error != 0) {
+        return error;
+    }
     session->peer = *peer;
     session->peer.minor = ours.minor;
     session->is_negotiated = true;
-    answer->bytes = vu_version_encode(&ours, session->reply, VERSION_REPLY_BYTES);
+    answer->fd = answer->own_fd;
+    answer->bytes = vu_version_encode(&ours, session->reply,
+                                      ours.capabilities.has_twin_socket ? TWIN_REPLY_BYTES
+                                                                        : VERSION_REPLY_BYTES);
     return 0;
 }
 
@@ -57,14 +70,7 @@ static int handle_dma_map(struct vu_session *session, struct vu_message *message
     const struct vu_dma_map *map = &request->dma_map;
     int fd = message->fd_count > 0 ? message->fds[0] : -1;
     (void)answer;
-    int error = vu_dma_map(&session->device->dma, map, fd);
-    if (error == 0 && fd < 0) {
-        vu_say(session->report, VU_LEVEL_TRACE,
-               "DMA region 0x%" PRIx64 ", 0x%" PRIx64
-               " bytes, comes without a file: the device does not reach it",
-               map->address, map->size);
-    }
-    return error;
+    return vu_dma_map(&session->device->dma, map, fd);
 }
 
 static int handle_dma_unmap(struct vu_session *session, struct vu_message *message,
@@ -232,10 +238,9 @@ static int send_answer(struct vu_session *session, const struct vu_header *reque
     if (error != 0) {
         vu_say(session->report, VU_LEVEL_TRACE, "> %s id=0x%x error %d",
                vu_command_name(request->command), request->id, -error);
-        return vu_channel_send(&session->channel, &header, NULL, 0, NULL, 0, -1);
+        return vu_link_send(session->link, &header, NULL, 0, -1);
     }
-    return vu_channel_send(&session->channel, &header, session->reply, answer->bytes, NULL, 0,
-                           answer->fd);
+    return vu_link_send(session->link, &header, session->reply, answer->bytes, answer->fd);
 }
 
 /* ---- Private memory ----------------------------------------------------------------------------
@@ -252,7 +257,7 @@ static int refuse_private_memory(struct vu_session *session)
 static int follow_verdict(struct vu_session *session, enum vu_share_verdict verdict)
 {
     const struct vu_share_check *check = &session->share_check;
-    struct vu_header header = {.id = SHARE_MESSAGE_ID, .command = VU_DMA_READ};
+    struct vu_header header = {.id = VU_SHARE_MESSAGE_ID, .command = VU_DMA_READ};
 
     if (verdict == VU_SHARE_PRIVATE) {
         return refuse_private_memory(session);
@@ -263,13 +268,13 @@ static int follow_verdict(struct vu_session *session, enum vu_share_verdict verd
     const struct vu_dma_access access = {.address = check->samples[check->at],
                                          .count = VU_SHARE_PAGE};
     vu_say(session->report, VU_LEVEL_TRACE, "> DMA_READ 0x%" PRIx64, access.address);
-    return vu_channel_send(&session->channel, &header, &access, sizeof(access), NULL, 0, -1);
+    return vu_link_send(session->link, &header, &access, sizeof(access), -1);
 }
 
 /* Whether a reply answers our question. */
 static bool is_share_answer(const struct vu_session *session, const struct vu_header *header)
 {
-    return session->share_check.is_asking && header->id == SHARE_MESSAGE_ID &&
+    return session->share_check.is_asking && header->id == VU_SHARE_MESSAGE_ID &&
            (header->flags & VU_HEADER_TYPE) == VU_HEADER_REPLY;
 }
 
@@ -308,7 +313,7 @@ static int handle(struct vu_session *session, struct vu_message *message, struct
 
 static int serve_message(struct vu_session *session, struct vu_message *message)
 {
-    struct answer answer = {.bytes = 0, .fd = -1};
+    struct answer answer = {.bytes = 0, .fd = -1, .own_fd = -1};
     const struct vu_header *header = &message->header;
     bool was_master = session->device->config.is_master;
 
@@ -318,6 +323,7 @@ static int serve_message(struct vu_session *session, struct vu_message *message)
         return take_share_answer(session, message);
     }
     int refusal = handle(session, message, &answer);
+    vu_link_done(session->link, header);
     int error = 0;
     vu_message_close(message); /* what nobody took is not held while the client goes on */
     if (!(header->flags & VU_HEADER_NO_REPLY)) {
@@ -326,13 +332,17 @@ static int serve_message(struct vu_session *session, struct vu_message *message)
         vu_say(session->report, VU_LEVEL_TRACE, "posted %s failed: %s",
                vu_command_name(header->command), strerror(-refusal));
     }
+    if (answer.own_fd >= 0) {
+        close(answer.own_fd);
+    }
     if (error == 0 && !session->is_negotiated) {
         vu_say(session->report, VU_LEVEL_ERROR, "the client is refused: %s",
                header->command == VU_VERSION ? "no version or capabilities we speak"
                                              : "it does not begin with VERSION");
         return -EPROTO;
     }
-    if (error == 0 && !was_master && session->device->config.is_master) {
+    if (error == 0 && !was_master && session->device->config.is_master &&
+        !session->peer.capabilities.has_twin_socket) {
         error =
             follow_verdict(session, vu_share_start(&session->share_check, &session->device->dma));
     }
@@ -342,7 +352,7 @@ static int serve_message(struct vu_session *session, struct vu_message *message)
 /* Nothing can be read behind a header of impossible size. */
 static int refuse_header(struct vu_session *session, const struct vu_header *header)
 {
-    const struct answer none = {.bytes = 0, .fd = -1};
+    const struct answer none = {.bytes = 0, .fd = -1, .own_fd = -1};
     vu_say(session->report, VU_LEVEL_ERROR, "the client is dropped: a message of %u bytes",
            header->size);
     if (!(header->flags & VU_HEADER_NO_REPLY)) {
@@ -355,7 +365,7 @@ static int serve_messages(struct vu_session *session)
 {
     struct vu_message message;
     for (;;) {
-        int error = vu_channel_receive(&session->channel, &message);
+        int error = vu_link_receive(session->link, &message);
         if (error == -EBADMSG) {
             return refuse_header(session, &message.header);
         }
@@ -383,15 +393,15 @@ static int session_end(const struct vu_session *session, int error)
 
 int vu_session_run(struct vu_device *device, const struct vu_report *report, int fd)
 {
-    struct vu_session session = {.device = device, .report = report};
+    struct vu_session session = {.device = device, .link = &device->link, .report = report};
 
-    int error = vu_channel_open(&session.channel, fd);
+    int error = vu_link_open(session.link, fd);
     if (error != 0) {
         return error;
     }
     session.reply = malloc(VU_MAX_MESSAGE);
     error = session.reply ? serve_messages(&session) : -ENOMEM;
     free(session.reply);
-    vu_channel_close(&session.channel);
+    vu_link_close(session.link);
     return session_end(&session, error);
 }

@@ -9,15 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vfiouser/channel.h"
 #include "vfiouser/codec.h"
 #include "vfiouser/device.h"
 #include "vfiouser/share_check.h"
 
 struct vu_session {
     struct vu_device *device;
+    struct vu_link *link; /* the device's */
     const struct vu_report *report;
-    struct vu_channel channel;
     uint8_t *reply;         /* room for the largest payload */
     struct vu_version peer; /* as negotiated */
     bool is_negotiated;

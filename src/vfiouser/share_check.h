@@ -19,8 +19,9 @@
 
 #include "vfiouser/dma.h"
 
-#define VU_SHARE_PAGE    4096
-#define VU_SHARE_SAMPLES 64
+#define VU_SHARE_PAGE       4096
+#define VU_SHARE_MESSAGE_ID 0x5348 /* of the DMA_READ that asks; nothing else has it */
+#define VU_SHARE_SAMPLES    64
 /* Less memory than this is no guest. */
 #define VU_SHARE_LEAST_BYTES (UINT64_C(32) << 20)
 

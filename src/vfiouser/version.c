@@ -59,17 +59,16 @@ static bool page_size_is_valid(json_object *object, const char *key)
 
 /* What is not used here must be well-formed all the same: a peer that is wrong there would be
  * misunderstood by others. */
-static bool get_others(json_object *capabilities)
+static bool get_others(json_object *capabilities, struct vu_capabilities *out)
 {
     json_object *migration;
     json_object *twin_socket;
     uint64_t ignored;
-    bool is_supported;
     return get_object(capabilities, "migration", &migration) &&
            (!migration || (page_size_is_valid(migration, "pgsize") &&
                            get_number(migration, "max_bitmap_size", 0, INT64_MAX, &ignored))) &&
            get_object(capabilities, "twin_socket", &twin_socket) &&
-           (!twin_socket || get_bool(twin_socket, "supported", &is_supported)) &&
+           (!twin_socket || get_bool(twin_socket, "supported", &out->has_twin_socket)) &&
            page_size_is_valid(capabilities, "pgsizes") &&
            get_number(capabilities, "max_dma_maps", 0, INT64_MAX, &ignored);
 }
@@ -89,7 +88,7 @@ static bool get_capabilities(json_object *root, struct vu_capabilities *out)
         get_number(capabilities, "max_msg_fds", 0, MAX_MESSAGE_FDS, &max_fds) &&
         get_number(capabilities, "max_data_xfer_size", 0, INT64_MAX, &out->max_transfer) &&
         get_bool(capabilities, "write_multiple", &out->has_write_multiple) &&
-        get_others(capabilities);
+        get_others(capabilities, out);
     out->max_fds = (uint32_t)max_fds;
     return is_valid;
 }
@@ -137,12 +136,14 @@ size_t vu_version_encode(const struct vu_version *version, uint8_t *payload, siz
     }
     memcpy(payload, &version->major, sizeof(version->major));
     memcpy(payload + sizeof(version->major), &version->minor, sizeof(version->minor));
-    int length = snprintf((char *)payload + VERSION_BYTES, size - VERSION_BYTES,
-                          "{\"capabilities\":{\"max_msg_fds\":%u,\"max_data_xfer_size\":%llu,"
-                          "\"max_dma_maps\":%d,\"pgsizes\":%d,\"write_multiple\":%s}}",
-                          capabilities->max_fds, (unsigned long long)capabilities->max_transfer,
-                          VU_MAX_DMA_MAPS, VU_PAGE_BYTES,
-                          capabilities->has_write_multiple ? "true" : "false");
+    int length = snprintf(
+        (char *)payload + VERSION_BYTES, size - VERSION_BYTES,
+        "{\"capabilities\":{\"max_msg_fds\":%u,\"max_data_xfer_size\":%llu,"
+        "\"max_dma_maps\":%d,\"pgsizes\":%d,\"write_multiple\":%s%s}}",
+        capabilities->max_fds, (unsigned long long)capabilities->max_transfer, VU_MAX_DMA_MAPS,
+        VU_PAGE_BYTES, capabilities->has_write_multiple ? "true" : "false",
+        capabilities->has_twin_socket ? ",\"twin_socket\":{\"supported\":true,\"fd_index\":0}"
+                                      : "");
     if (length < 0 || (size_t)length >= size - VERSION_BYTES) {
         return 0;
     }

@@ -39,6 +39,7 @@ EXTRA = {
 # Single headers that one file may include besides.
 EXTRA_OF_FILE = {
     "src/vfiouser/areas_linux.c": {"iokit/direct.h"},  # the files behind BARs
+    "src/vfiouser/served_linux.c": {"iokit/served_memory.h"},  # memory that a peer answers for
 }
 MAY_USE_APPLE = {"iokit", "client", "vfiouser"}
 # Layers that a tool may use besides the public headers.

@@ -229,16 +229,15 @@ class Pages:
 
 
 class WithoutDescriptor(GuestTest):
-    """The device does not reach memory that only messages could reach."""
+    """Such memory is asked for (test_vfiouser_served.py); this client has none to give."""
 
-    def test_it_is_taken_and_out_of_reach(self):
+    def test_it_is_taken_and_there_is_nothing(self):
         for flags in (vu.MAP_READ | vu.MAP_WRITE, vu.MAP_READ, 0):
             self.client.dma_map(RAM, 1 << 20, flags=flags)
             self.assertEqual(self.device.access_read(RAM, 8), (devices.ONES_8, 1))
             self.assertEqual(self.device.access_write(RAM, 8, 1), 2)
             self.assertEqual(self.device.copy(RAM, RAM + 4096, 64), (Testdev.FAILED, 1))
             self.client.dma_unmap(RAM, 1 << 20)
-        self.assertEqual(self.client.served, [])
 
     def test_beside_memory_with_a_descriptor(self):
         self.client.dma_map(RAM, 1 << 20)
