@@ -126,6 +126,8 @@ static uint64_t nvme_poll(struct model *model)
     enum nvme_poll_found found = nvme_work(dev);
     if (found == NVME_POLL_NOTHING && was_rung)
         found = NVME_POLL_SOME;
+    else if (found == NVME_POLL_NOTHING && dev->in_flight > 1)
+        found = NVME_POLL_WAITING;
     uint64_t wait = nvme_poll_next(&dev->poll, nvme_now(dev), found);
     /* Most of the page is no queue's ever: there is time for it before a sleep. */
     return wait > MODEL_POLL_SPIN_NS && nvme_doorbells_take_strays(dev) ? 0 : wait;

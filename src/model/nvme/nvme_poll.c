@@ -15,14 +15,14 @@
 
 uint64_t nvme_poll_next(struct nvme_poll *poll, uint64_t now_ns, enum nvme_poll_found found)
 {
-    if (found != NVME_POLL_NOTHING) {
+    if (found == NVME_POLL_SOME || found == NVME_POLL_MORE) {
         poll->busy_ns = now_ns;
         poll->sleep_ns = FIRST_SLEEP_NS;
         return found == NVME_POLL_MORE ? 0 : MODEL_POLL_SPIN_NS;
     }
     if (poll->sleep_ns == 0)
         poll->sleep_ns = FIRST_SLEEP_NS;
-    if (now_ns - poll->busy_ns < SPIN_FOR_NS)
+    if (found == NVME_POLL_NOTHING && now_ns - poll->busy_ns < SPIN_FOR_NS)
         return MODEL_POLL_SPIN_NS;
     if (now_ns - poll->busy_ns >= PAUSE_NS)
         return NVME_POLL_LONGEST_NS;

@@ -13,8 +13,9 @@
 
 enum nvme_poll_found {
     NVME_POLL_NOTHING,
-    NVME_POLL_SOME, /* there was work, and it is done */
-    NVME_POLL_MORE, /* there is more that can be done now */
+    NVME_POLL_WAITING, /* nothing, and operations under way will have the doorbells looked at */
+    NVME_POLL_SOME,    /* there was work, and it is done */
+    NVME_POLL_MORE,    /* there is more that can be done now */
 };
 
 /* Zeroed at first. */

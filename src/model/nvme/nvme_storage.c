@@ -93,8 +93,11 @@ void nvme_storage_done(struct model *model, unsigned tag, int result)
     } else if (request->state == NVME_REQUEST_STORAGE) {
         nvme_request_ready(dev, request, result);
     }
-    nvme_work(dev);
-    nvme_kick(dev); /* there may be more, and the driver is about to answer */
+    nvme_doorbells_take(dev);
+    enum nvme_poll_found found = nvme_work(dev);
+    /* The poller goes on where no further operation would: the driver is about to answer. */
+    if (found == NVME_POLL_MORE || dev->in_flight <= 1)
+        nvme_kick(dev);
 }
 
 uint16_t nvme_storage_status(struct nvme *dev, bool is_write, int result)

@@ -65,6 +65,10 @@ static void spins_then_sleeps_ever_longer(void **state)
         wait_ns = nvme_poll_next(&poll, now += wait_ns, NVME_POLL_NOTHING);
         assert_int_equal(wait_ns, 5000000);
     }
+    /* Who is called back by storage leaves the processor to it. */
+    nvme_poll_next(&poll, now, NVME_POLL_SOME);
+    assert_true(nvme_poll_next(&poll, now + 1000, NVME_POLL_WAITING) > MODEL_POLL_SPIN_NS);
+    assert_true(nvme_poll_next(&poll, now + 2000, NVME_POLL_WAITING) <= 1000000);
     /* Work: all over again. */
     assert_true(nvme_poll_next(&poll, now, NVME_POLL_SOME) <= MODEL_POLL_SPIN_NS);
     assert_true(nvme_poll_next(&poll, now + 10000, NVME_POLL_NOTHING) <= MODEL_POLL_SPIN_NS);
@@ -299,6 +303,34 @@ static void mastering_only_delays(void **state)
     driver_stop(&driver);
 }
 
+/* With several operations under way, the end of one has the doorbells looked at. */
+static void storage_looks_too(void **state)
+{
+    static const char *const drive[] = {"drive=a", NULL};
+    struct completion completion;
+    (void)state;
+    driver_start(&driver, drive);
+    driver.is_mapped = true;
+    driver_create_queues(&driver, 1, 8);
+    const struct command read = {.opcode = 2, .nsid = 1, .prp1 = DATA};
+    for (unsigned i = 0; i < 3; i++)
+        driver_submit(&driver, 1, &read);
+    look();
+    assert_int_equal(driver.fake.operation_count, 3);
+    driver_submit(&driver, 1, &read);
+    unsigned polls = driver.fake.polls;
+    assert_true(fake_storage_step(&driver.fake, 0));
+    assert_true(driver_poll(&driver, 1, &completion));
+    assert_int_equal(driver.fake.operation_count, 3); /* the new one is among them */
+    assert_int_equal(driver.fake.polls, polls);
+    while (fake_storage_step(&driver.fake, 0)) {
+    }
+    assert_true(driver.fake.is_woken); /* nothing else would look now */
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(driver_poll(&driver, 1, &completion));
+    driver_stop(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +343,7 @@ int main(void)
         cmocka_unit_test(queues_and_resets_begin_at_zero),
         cmocka_unit_test(decode_gates_the_page),
         cmocka_unit_test(mastering_only_delays),
+        cmocka_unit_test(storage_looks_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
