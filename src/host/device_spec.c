@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/replay.h"
+
 static int spec_fail(char **error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static int spec_fail(char **error, const char *format, ...)
@@ -95,6 +97,7 @@ static int spec_take_addr(struct device_spec *spec, const char *value, char **er
                          "function 0-7)",
                          value);
     }
+    spec->has_address = true;
     return 0;
 }
 
@@ -105,6 +108,7 @@ static int spec_take_root(struct device_spec *spec, const char *value, char **er
                          DEVICE_ROOT_MAX - 1);
     }
     strcpy(spec->root, value);
+    spec->has_root = true;
     return 0;
 }
 
@@ -244,7 +248,9 @@ static int spec_parse_parts(struct device_spec *spec, char **error)
             return failed;
         }
     }
-    return seen_keys & 1U ? 0 : spec_fail(error, "%s: addr=BB:DD.F is missing", name);
+    return spec->has_address || spec->model == &replay_model
+               ? 0
+               : spec_fail(error, "%s: addr=BB:DD.F is missing", name);
 }
 
 int device_spec_parse(const char *text, struct device_spec *spec, char **error)

@@ -14,10 +14,12 @@
 #define DEVICE_ROOT_MAX         64 /* with NUL */
 #define DEVICE_DEFAULT_ROOT     "pci-bridge0"
 
-/* "MODEL,addr=BB:DD.F[,root=NAME][,dart=…][,aperture=…][,slots=…][,key=value…]" */
+/* "MODEL,addr=BB:DD.F[,root=NAME][,dart=…][,aperture=…][,slots=…][,key=value…]"; a replay device
+ * may do without addr, and replay_spec.h makes of it what it stands for. */
 struct device_spec {
     char *text; /* owned; options point into it */
     const struct model_ops *model;
+    bool has_address, has_root; /* said */
     struct pci_address address;
     char root[DEVICE_ROOT_MAX];
     struct dart_options dart;

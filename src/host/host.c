@@ -13,11 +13,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "host/device_spec.h"
 #include "host/local.h"
+#include "host/replay_spec.h"
 #include "host/server.h"
 #include "host/session.h"
+#include "model/replay.h"
 
 int host_fail(char **errp, int code, const char *format, ...)
 {
@@ -187,31 +190,101 @@ static int host_insert(DextHost *host, struct service *service, char **errp)
     return error;
 }
 
+/* Undo host_insert, unless somebody took the device away meanwhile. */
+static void host_withdraw(DextHost *host, struct service *service)
+{
+    struct service *listed;
+    pthread_mutex_lock(&host->lock);
+    TAILQ_FOREACH (listed, &host->services, link) {
+        if (listed == service) {
+            TAILQ_REMOVE(&host->services, service, link);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&host->lock);
+    if (listed) {
+        service_terminate(service, true);
+        service_put(service);
+    }
+}
+
+/* All or none of them. *cause: from a model, malloc'ed. */
+static int host_create_services(DextHost *host, const struct device_spec *specs, size_t count,
+                                struct service **services, char **cause)
+{
+    for (size_t i = 0; i < count; i++) {
+        int error = service_create(&host->owner, &specs[i], host->access_open, &services[i], cause);
+        if (error) {
+            while (i-- > 0) {
+                service_put(services[i]);
+            }
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int host_insert_services(DextHost *host, struct service **services, size_t count,
+                                char **errp)
+{
+    for (size_t i = 0; i < count; i++) {
+        int error = host_insert(host, services[i], errp);
+        if (error) {
+            for (size_t j = i; j < count; j++) {
+                service_put(services[j]);
+            }
+            while (i-- > 0) {
+                host_withdraw(host, services[i]);
+            }
+            return error;
+        }
+    }
+    return 0;
+}
+
+/* One specification, or those that a replay device stands for. */
+static int host_add_spec(DextHost *host, const struct device_spec *spec, char **cause, char **errp)
+{
+    struct replay_specs expanded = {0};
+    const struct device_spec *list = spec;
+    size_t count = 1;
+    if (spec->model == &replay_model) {
+        int failed = replay_spec_expand(spec, &expanded, cause);
+        if (failed) {
+            return failed;
+        }
+        list = expanded.list;
+        count = expanded.count;
+    }
+    cleanup_free struct service **services = calloc(count, sizeof(struct service *));
+    int error = services ? host_create_services(host, list, count, services, cause) : -ENOMEM;
+    replay_specs_clear(&expanded);
+    return error ? error : host_insert_services(host, services, count, errp);
+}
+
 int dext_host_add_device(DextHost *host, const char *specification, char **errp)
 {
     struct device_spec spec;
-    struct service *service = NULL;
     char *cause = NULL;
+    char *inserting = NULL;
     const char *hint = "";
     if (!host || !specification) {
         return host_fail(errp, EINVAL, "no device specification");
     }
     int error = device_spec_parse(specification, &spec, &cause);
     if (!error) {
-        error = service_create(&host->owner, &spec, host->access_open, &service, &cause);
+        error = host_add_spec(host, &spec, &cause, &inserting);
         hint = error == -EINVAL ? device_spec_hint(&spec) : "";
         device_spec_clear(&spec);
     }
-    if (error) {
+    if (inserting) { /* names the device itself */
+        host_fail(errp, 0, "%s", inserting);
+    } else if (error) {
         host_fail(errp, 0, "device %s: %s%s", specification, cause ? cause : strerror(-error),
                   hint);
-        free(cause);
-        return error;
     }
-    error = host_insert(host, service, errp);
-    if (error) {
-        service_put(service);
-    }
+    free(inserting);
+    free(cause);
     return error;
 }
 

@@ -40,6 +40,12 @@ unsigned config_add_serial(struct config_space *config, uint64_t serial);
 unsigned config_add_vendor_extended(struct config_space *config, uint16_t id, uint8_t revision,
                                     const void *body, unsigned count);
 
+/** The write masks of a capability that is there, at base; beyond the end of config space, or of
+ * its first 256 bytes, it gets none. MSI and MSI-X: msi.h, msix.h. */
+void config_mask_pcie(struct config_space *config, unsigned base);
+void config_mask_power(struct config_space *config, unsigned base);
+void config_mask_aer(struct config_space *config, unsigned base);
+
 /** Show or hide Transactions Pending in Device Status. */
 void config_set_transactions_pending(struct config_space *config, bool is_pending);
 

@@ -59,6 +59,8 @@
 #define MSI_ADDRESS               0x04
 #define MSI_ADDRESS_HIGH          0x08
 #define MSI_DATA                  0x0c
+#define MSI_DATA_32               0x08 /* without the upper half of the address */
+#define MSI_MASK_32               0x0c
 #define MSI_MASK                  0x10
 #define MSI_PENDING               0x14
 #define MSI_BYTES                 0x0e
@@ -66,8 +68,10 @@
 
 /* MSI-X */
 #define MSIX_CONTROL          0x02
+#define MSIX_CONTROL_SIZE     0x07ffu /* vectors - 1 */
 #define MSIX_CONTROL_MASK_ALL 0x4000u
 #define MSIX_CONTROL_ENABLE   0x8000u
+#define MSIX_PLACE_BAR        0x7u /* of the next two */
 #define MSIX_TABLE            0x04
 #define MSIX_PBA              0x08
 #define MSIX_BYTES            0x0c
@@ -86,6 +90,7 @@
 #define PCIE_DEVICE_CONTROL_2        0x28
 #define PCIE_LINK_CAPABILITIES_2     0x2c
 #define PCIE_LINK_CONTROL_2          0x30
+#define PCIE_BYTES_1                 0x14 /* of version 1 */
 #define PCIE_BYTES                   0x3c
 
 /* Advanced error reporting */

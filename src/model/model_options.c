@@ -9,88 +9,49 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ERROR_BYTES 512
-#define INPUT_BYTES 64 /* of what was given, in an error text */
-
-/* Text appended to a bounded line; what does not fit is cut. */
-struct line {
-    char *text;
-    size_t used;
-};
-
-static void append(struct line *line, const char *text)
-{
-    for (; line->text != NULL && *text != '\0' && line->used < ERROR_BYTES - 1; text++)
-        line->text[line->used++] = *text;
-}
-
-static void append_number(struct line *line, uint64_t number)
-{
-    char digits[21] = "";
-    size_t first = sizeof(digits) - 1;
-    do {
-        digits[--first] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    append(line, digits + first);
-}
-
-/* Text of unknown length and content: cut, and one line whatever is in it. */
-static void append_input(struct line *line, const char *text)
-{
-    for (unsigned i = 0; i < INPUT_BYTES && text[i] != '\0'; i++) {
-        char one[2] = {text[i] >= ' ' && text[i] <= '~' ? text[i] : '?', '\0'};
-        append(line, one);
-    }
-}
-
-static int refuse(struct line *line, char **error)
-{
-    *error = line->text;
-    return line->text != NULL ? -EINVAL : -ENOMEM;
-}
+#include "model/model_text.h"
 
 static int refuse_key(const char *model, const struct model_option_rule *rules, size_t rule_count,
                       const char *key, char **error)
 {
-    struct line line = {calloc(1, ERROR_BYTES), 0};
-    append(&line, model);
-    append(&line, ": unknown option '");
-    append_input(&line, key);
-    append(&line, "' (known: ");
+    struct model_text line = model_text_start();
+    model_text_add(&line, model);
+    model_text_add(&line, ": unknown option '");
+    model_text_input(&line, key, SIZE_MAX);
+    model_text_add(&line, "' (known: ");
     for (size_t i = 0; i < rule_count; i++) {
-        append(&line, i == 0 ? "" : ", ");
-        append(&line, rules[i].key);
+        model_text_add(&line, i == 0 ? "" : ", ");
+        model_text_add(&line, rules[i].key);
     }
-    append(&line, ")");
-    return refuse(&line, error);
+    model_text_add(&line, ")");
+    return model_text_refuse(&line, error);
 }
 
 static int refuse_value(const char *model, const struct model_option_rule *rule, const char *value,
                         char **error)
 {
-    struct line line = {calloc(1, ERROR_BYTES), 0};
-    append(&line, model);
-    append(&line, ": ");
-    append(&line, rule->key);
-    append(&line, "=");
-    append_input(&line, value);
-    append(&line, ": wanted ");
+    struct model_text line = model_text_start();
+    model_text_add(&line, model);
+    model_text_add(&line, ": ");
+    model_text_add(&line, rule->key);
+    model_text_add(&line, "=");
+    model_text_input(&line, value, SIZE_MAX);
+    model_text_add(&line, ": wanted ");
     if (rule->is_flag) {
-        append(&line, "no value");
+        model_text_add(&line, "no value");
     } else if (rule->choices == NULL) {
-        append(&line, rule->is_power_of_two ? "a power of two from " : "a number from ");
-        append_number(&line, rule->least);
-        append(&line, " to ");
-        append_number(&line, rule->most);
+        model_text_add(&line, rule->is_power_of_two ? "a power of two from " : "a number from ");
+        model_text_number(&line, rule->least);
+        model_text_add(&line, " to ");
+        model_text_number(&line, rule->most);
     } else {
-        append(&line, "one of ");
+        model_text_add(&line, "one of ");
         for (size_t i = 0; rule->choices[i] != NULL; i++) {
-            append(&line, i == 0 ? "" : ", ");
-            append(&line, rule->choices[i]);
+            model_text_add(&line, i == 0 ? "" : ", ");
+            model_text_add(&line, rule->choices[i]);
         }
     }
-    return refuse(&line, error);
+    return model_text_refuse(&line, error);
 }
 
 /* 0x… or decimal, then at most one of k, m, g in either case. No sign, no space. */
@@ -146,12 +107,12 @@ static bool value_parse(const struct model_option_rule *rule, const char *text)
 
 static int refuse_repeat(const char *model, const char *key, char **error)
 {
-    struct line line = {calloc(1, ERROR_BYTES), 0};
-    append(&line, model);
-    append(&line, ": option '");
-    append(&line, key);
-    append(&line, "' given twice");
-    return refuse(&line, error);
+    struct model_text line = model_text_start();
+    model_text_add(&line, model);
+    model_text_add(&line, ": option '");
+    model_text_add(&line, key);
+    model_text_add(&line, "' given twice");
+    return model_text_refuse(&line, error);
 }
 
 int model_options_parse(const char *model, const struct model_option_rule *rules, size_t rule_count,

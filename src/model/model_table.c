@@ -8,12 +8,14 @@
 #include "model/edu.h"
 #include "model/model.h"
 #include "model/nvme/nvme.h"
+#include "model/replay.h"
 #include "model/testdev.h"
 
 static const struct model_ops *const models[] = {
     &edu_model,
     &testdev_model,
     &nvme_model,
+    &replay_model,
 };
 
 #define MODEL_COUNT (sizeof(models) / sizeof(models[0]))

@@ -7,12 +7,35 @@
 
 #include <string.h>
 
+#include "base/checked.h"
+
 static unsigned log2_of(unsigned power_of_two)
 {
     unsigned log2 = 0;
     while (power_of_two >> (log2 + 1) != 0)
         log2++;
     return log2;
+}
+
+void msi_mask(struct config_space *config, unsigned base)
+{
+    uint32_t control = config_space_get(config, base + MSI_CONTROL, 2);
+    unsigned log2 = control >> MSI_CONTROL_CAPABLE_SHIFT & 7;
+    bool is_64bit = (control & MSI_CONTROL_64BIT) != 0;
+    bool has_masking = (control & MSI_CONTROL_MASKING) != 0;
+    unsigned bytes = (has_masking ? MSI_BYTES_MASKING : MSI_BYTES) - (is_64bit ? 0 : 4);
+
+    if (!range_is_within(base, bytes, CONFIG_SPACE_CONVENTIONAL))
+        return;
+    config_space_set_writable(config, base + MSI_CONTROL, 2,
+                              MSI_CONTROL_ENABLE | 7u << MSI_CONTROL_ENABLED_SHIFT);
+    config_space_set_writable(config, base + MSI_ADDRESS, 4, 0xfffffffc);
+    if (is_64bit)
+        config_space_set_writable(config, base + MSI_ADDRESS_HIGH, 4, 0xffffffff);
+    config_space_set_writable(config, base + (is_64bit ? MSI_DATA : MSI_DATA_32), 2, 0xffff);
+    if (has_masking)
+        config_space_set_writable(config, base + (is_64bit ? MSI_MASK : MSI_MASK_32), 4,
+                                  log2 >= 5 ? 0xffffffff : (1u << (1u << log2)) - 1);
 }
 
 bool msi_init(struct msi *msi, const struct model_host *host, struct config_space *config,
@@ -29,14 +52,7 @@ bool msi_init(struct msi *msi, const struct model_host *host, struct config_spac
     config_space_set(config, base + MSI_CONTROL, 2,
                      log2_of(vectors) << MSI_CONTROL_CAPABLE_SHIFT | MSI_CONTROL_64BIT |
                          (has_masking ? MSI_CONTROL_MASKING : 0));
-    config_space_set_writable(config, base + MSI_CONTROL, 2,
-                              MSI_CONTROL_ENABLE | 7u << MSI_CONTROL_ENABLED_SHIFT);
-    config_space_set_writable(config, base + MSI_ADDRESS, 4, 0xfffffffc);
-    config_space_set_writable(config, base + MSI_ADDRESS_HIGH, 4, 0xffffffff);
-    config_space_set_writable(config, base + MSI_DATA, 2, 0xffff);
-    if (has_masking)
-        config_space_set_writable(config, base + MSI_MASK, 4,
-                                  vectors == 32 ? 0xffffffff : (1u << vectors) - 1);
+    msi_mask(config, base);
     return true;
 }
 

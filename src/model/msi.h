@@ -29,6 +29,10 @@ struct msi {
 bool msi_init(struct msi *msi, const struct model_host *host, struct config_space *config,
               unsigned vectors, bool has_masking);
 
+/** The write masks of an MSI capability that is there, of any layout, at base; none when it does
+ * not end inside the first 256 bytes. msi_init has done it. */
+void msi_mask(struct config_space *config, unsigned base);
+
 bool msi_is_enabled(const struct msi *msi);
 
 /** Messages software granted: 1 … vectors. */

@@ -9,6 +9,25 @@
 
 #include "base/checked.h"
 
+bool msix_attach(struct msix *msix, const struct model_host *host, struct config_space *config,
+                 unsigned base)
+{
+    memset(msix, 0, sizeof(*msix));
+    if (!range_is_within(base, MSIX_BYTES, CONFIG_SPACE_CONVENTIONAL))
+        return false;
+    config_space_set_writable(config, base + MSIX_CONTROL, 2,
+                              MSIX_CONTROL_ENABLE | MSIX_CONTROL_MASK_ALL);
+    unsigned vectors = (config_space_get(config, base + MSIX_CONTROL, 2) & MSIX_CONTROL_SIZE) + 1;
+    if (vectors > MSIX_MAX_VECTORS)
+        return false;
+    msix->host = host;
+    msix->config = config;
+    msix->capability = base;
+    msix->vectors = vectors;
+    msix_reset(msix);
+    return true;
+}
+
 bool msix_init(struct msix *msix, const struct model_host *host, struct config_space *config,
                unsigned vectors, const struct msix_place *place)
 {
@@ -16,18 +35,10 @@ bool msix_init(struct msix *msix, const struct model_host *host, struct config_s
     unsigned base = config_space_add_capability(config, CAPABILITY_MSIX, MSIX_BYTES);
     if (base == 0)
         return false;
-    msix->host = host;
-    msix->config = config;
-    msix->capability = base;
-    msix->vectors = vectors;
-
     config_space_set(config, base + MSIX_CONTROL, 2, vectors - 1);
-    config_space_set_writable(config, base + MSIX_CONTROL, 2,
-                              MSIX_CONTROL_ENABLE | MSIX_CONTROL_MASK_ALL);
     config_space_set(config, base + MSIX_TABLE, 4, place->table_offset | place->table_bar);
     config_space_set(config, base + MSIX_PBA, 4, place->pba_offset | place->pba_bar);
-    msix_reset(msix);
-    return true;
+    return msix_attach(msix, host, config, base);
 }
 
 void msix_reset(struct msix *msix)

@@ -45,6 +45,14 @@ struct msix {
 bool msix_init(struct msix *msix, const struct model_host *host, struct config_space *config,
                unsigned vectors, const struct msix_place *place);
 
+/**
+ * The same for a capability that is there, at base: sets its write masks, takes the number of
+ * vectors from it. False, with *msix as one without MSI-X, when it does not end inside the first
+ * 256 bytes or has more vectors than MSIX_MAX_VECTORS; its masks are set in the second case.
+ */
+bool msix_attach(struct msix *msix, const struct model_host *host, struct config_space *config,
+                 unsigned base);
+
 /** As after power-on: every vector masked, nothing pending. config_space_reset does the rest. */
 void msix_reset(struct msix *msix);
 

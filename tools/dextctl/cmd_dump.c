@@ -57,8 +57,9 @@ const struct command command_dump = {
     .synopsis = "ADDR...",
     .details =
         "Print the config space of devices as lspci -xxxx does: 4096 bytes, or 256 of a device\n"
-        "without the PCI Express capability. lspci -F decodes the text (pciutils takes no \"-\"\n"
-        "for its input everywhere; /dev/stdin always works), and a replay device is made of it.\n"
+        "without the PCI Express capability. lspci -F decodes the text, and a replay device is "
+        "made\n"
+        "of it.\n"
         "Claims the device, which turns on memory decoding and bus mastering if nobody else has\n"
         "claimed it. \"dextctl config dump --json\" has the same bytes as JSON.\n"
         "\n"
