@@ -335,9 +335,12 @@ static bool open_parts(struct vu_device *device, char **cause)
             apple_dext_interrupt_notify_create(device->connection, on_interrupt, device);
         if (!device->notify) {
             fail(cause, "the interrupt notice cannot be armed");
+            return false;
         }
+        /* The handler may have run already, and found no notice to arm. */
+        apple_dext_interrupt_notify_rearm(device->notify);
     }
-    return vectors == 0 || device->notify;
+    return true;
 }
 
 struct vu_device *vu_device_open(io_connect_t connection, const struct vu_report *report,

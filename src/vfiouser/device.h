@@ -44,8 +44,8 @@ struct vu_device {
     struct vu_served *served; /* for memory that only the client reaches; NULL: there is none */
     size_t served_count;      /* regions of it */
     uint8_t *msix_table;      /* stands in for the device's, which is the host's */
-    AppleDextInterruptNotify *notify;
-    _Atomic bool is_lost; /* it, or its driver, has gone */
+    AppleDextInterruptNotify *_Atomic notify; /* NULL: not made yet, or no interrupts */
+    _Atomic bool is_lost;                     /* it, or its driver, has gone */
 };
 
 /**
