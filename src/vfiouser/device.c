@@ -391,6 +391,7 @@ int vu_device_reset(struct vu_device *device)
         vu_say(device->report, VU_LEVEL_WARNING, "reset: %s", apple_dext_status_text(code));
         return vu_errno_of(code);
     }
+    atomic_store(&device->is_lost, false); /* a reset that worked has seen it answer */
     vu_device_apply_bus_master(device);
     return 0;
 }

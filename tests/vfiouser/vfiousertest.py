@@ -2,7 +2,7 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 
-usage of each test: TEST.py DEXTCTL DEXTD [DEXT-VFIO-USER]
+usage of each test: TEST.py DEXTCTL DEXTD [DEXT-VFIO-USER [beside-dextd]]
 """
 import contextlib
 import errno
@@ -24,6 +24,7 @@ import vfiouser
 
 SECONDS = 20
 ADDRESS = "01:00.0"
+BESIDE_DEXTD = sys.argv[4:] == ["beside-dextd"]
 
 
 def wait_until(condition, seconds=SECONDS):
@@ -215,14 +216,24 @@ class DextTest(ServerTest):
     device = "testdev"
     device_options = ",dart=identity"
     options = ()
+    dextd = None
+
+    @classmethod
+    def specification(cls):
+        return f"{cls.device},addr={ADDRESS}{cls.device_options}"
 
     @classmethod
     def command(cls, path):
-        return [sys.argv[3], "--host", ADDRESS, "--socket", path,
-                "--device", f"{cls.device},addr={ADDRESS}{cls.device_options}", *cls.options]
+        """The server with the device itself, or at a dextd that has it."""
+        found = ["--connect", cls.dextd.socket] if cls.dextd else ["--device", cls.specification()]
+        return [sys.argv[3], "--host", ADDRESS, "--socket", path, *found, *cls.options]
 
     @classmethod
     def setUpClass(cls):
+        cls.dextd = None
+        if BESIDE_DEXTD:
+            cls.dextd = toolstest.Dextd(cls.specification())
+            cls.dextd.__enter__()
         cls.server = Server(cls.command).start()
 
     @classmethod
@@ -231,6 +242,10 @@ class DextTest(ServerTest):
         status = cls.server.stop()
         said = cls.server.said()
         cls.server.folder.cleanup()
+        if cls.dextd:
+            status = cls.dextd.stop() or status
+            said += cls.dextd.err
+            cls.dextd.folder.cleanup()
         if status != 0 or "Sanitizer" in said or "runtime error" in said:
             print(f"# the server ended with {status}", *said.splitlines()[-100:], sep="\n# ",
                   flush=True)
