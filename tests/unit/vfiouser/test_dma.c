@@ -29,6 +29,8 @@ struct below {
     uint64_t shift;   /* bus address - iova */
     unsigned fail_at; /* the n-th registration fails; 0 = none */
     unsigned calls;
+    unsigned served;  /* regions that the peer is asked for */
+    int serve_result; /* of the next */
 };
 
 static int below_map(void *opaque, uint64_t iova, void *address, uint64_t bytes, uint64_t *bus)
@@ -54,6 +56,30 @@ static void below_unmap(void *opaque, uint64_t iova)
 }
 
 static const struct vu_dma_ops below_ops = {.map = below_map, .unmap = below_unmap};
+
+static int below_serve(void *opaque, struct vu_dma_region *region)
+{
+    struct below *below = opaque;
+    static uint8_t place;
+    below->served += below->serve_result == 0;
+    region->served = below->serve_result == 0 ? &place : NULL;
+    return below->serve_result;
+}
+
+static void below_unserve(void *opaque, struct vu_dma_region *region)
+{
+    struct below *below = opaque;
+    assert_non_null(region->served);
+    assert_int_equal(below->live, 0); /* out of the device's reach before */
+    below->served--;
+}
+
+static const struct vu_dma_ops serving_ops = {
+    .map = below_map,
+    .unmap = below_unmap,
+    .serve = below_serve,
+    .unserve = below_unserve,
+};
 
 static int make_file(uint64_t bytes)
 {
@@ -270,6 +296,41 @@ static void test_many(void **state)
     close(fd);
 }
 
+/* Memory without a file is asked of the peer; what cannot be done for it is no error. */
+static void test_served(void **state)
+{
+    struct below below = {0};
+    struct vu_dma dma;
+    (void)state;
+    vu_dma_init(&dma, &serving_ops, &below, NULL);
+    assert_int_equal(map(&dma, 0x10000, 3 * VU_DMA_PIECE_BYTES + 5, 0, 3, -1), 0);
+    assert_int_equal(below.served, 1);
+    assert_int_equal(below.live, 4);
+    assert_int_equal(below.last_bytes, 5);
+    const struct vu_dma_region *region = vu_dma_find(&dma, 0x10000);
+    assert_ptr_equal(below.last_address, region->served + 3 * VU_DMA_PIECE_BYTES);
+    assert_int_equal(dma.reachable_bytes, 0);
+    assert_int_equal(map(&dma, 0x10000, 3 * VU_DMA_PIECE_BYTES + 5, 0, 3, -1), 0); /* again */
+    assert_int_equal(below.served, 1);
+    assert_int_equal(vu_dma_unmap(&dma, 0x10000, 3 * VU_DMA_PIECE_BYTES + 5), 0);
+    assert_int_equal(below.served, 0);
+
+    assert_int_equal(map(&dma, 0x10000, 0x1000, 0, 0, -1), 0); /* not for the device */
+    assert_int_equal(below.served, 0);
+    vu_dma_clear(&dma);
+    for (int way = 0; way < 3; way++) {
+        below.serve_result = way == 0 ? -ENOTSUP : 0;
+        below.calls = 0;
+        below.fail_at = way == 1 ? 2 : 0;
+        below.shift = way == 2 ? 0x4000 : 0;
+        assert_int_equal(map(&dma, 0x10000, 2 * VU_DMA_PIECE_BYTES, 0, 3, -1), 0);
+        assert_int_equal(below.served, 0);
+        assert_int_equal(below.live, 0);
+        assert_null(vu_dma_find(&dma, 0x10000)->served);
+        assert_int_equal(vu_dma_unmap(&dma, 0x10000, 2 * VU_DMA_PIECE_BYTES), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,7 +338,7 @@ int main(void)
         cmocka_unit_test(test_without_file),  cmocka_unit_test(test_files_that_do_not_do),
         cmocka_unit_test(test_unaligned),     cmocka_unit_test(test_growing_file),
         cmocka_unit_test(test_pieces),        cmocka_unit_test(test_other_bus_address),
-        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_many),          cmocka_unit_test(test_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
