@@ -69,8 +69,13 @@ static int handle_dma_map(struct vu_session *session, struct vu_message *message
 {
     const struct vu_dma_map *map = &request->dma_map;
     int fd = message->fd_count > 0 ? message->fds[0] : -1;
+    const struct vu_dma *dma = &session->device->dma;
     (void)answer;
-    return vu_dma_map(&session->device->dma, map, fd);
+    int error = vu_dma_map(&session->device->dma, map, fd);
+    if (error == -ENOSPC && fd >= 0 && !session->is_probed && dma->count < VU_MAX_DMA_MAPS) {
+        session->lacks_memory = true;
+    }
+    return error;
 }
 
 static int handle_dma_unmap(struct vu_session *session, struct vu_message *message,
@@ -97,6 +102,15 @@ static int handle_device_info(struct vu_session *session, struct vu_message *mes
                                         .irq_count = VU_IRQ_COUNT};
     (void)message;
     (void)request;
+    /* QEMU goes on when memory is refused, with a device that does not reach it; here it can still
+     * give up in good order. */
+    if (session->lacks_memory) {
+        vu_say(session->report, VU_LEVEL_ERROR,
+               "the client is refused: the host does not map all of its guest's memory; simulated "
+               "devices take aperture=BYTES");
+        return -ENOSPC;
+    }
+    session->is_probed = true;
     put(session, answer, &info, sizeof(info));
     return 0;
 }
@@ -311,6 +325,17 @@ static int handle(struct vu_session *session, struct vu_message *message, struct
     return error ? error : handlers[header->command](session, message, &request, answer);
 }
 
+static void say_in_use(struct vu_session *session)
+{
+    const struct vu_dma *dma = &session->device->dma;
+    if (!session->is_in_use) {
+        vu_say(session->report, VU_LEVEL_INFO,
+               "the guest uses the device: %zu regions, %" PRIu64 " bytes of memory", dma->count,
+               dma->bytes);
+    }
+    session->is_in_use = true;
+}
+
 static int serve_message(struct vu_session *session, struct vu_message *message)
 {
     struct answer answer = {.bytes = 0, .fd = -1, .own_fd = -1};
@@ -318,7 +343,6 @@ static int serve_message(struct vu_session *session, struct vu_message *message)
     bool was_master = session->device->config.is_master;
 
     trace_request(session, message);
-    session->request_count++;
     if (is_share_answer(session, header)) {
         return take_share_answer(session, message);
     }
@@ -340,6 +364,9 @@ static int serve_message(struct vu_session *session, struct vu_message *message)
                header->command == VU_VERSION ? "no version or capabilities we speak"
                                              : "it does not begin with VERSION");
         return -EPROTO;
+    }
+    if (!was_master && session->device->config.is_master) {
+        say_in_use(session);
     }
     if (error == 0 && !was_master && session->device->config.is_master &&
         !session->peer.capabilities.has_twin_socket) {

@@ -20,7 +20,9 @@ struct vu_session {
     uint8_t *reply;         /* room for the largest payload */
     struct vu_version peer; /* as negotiated */
     bool is_negotiated;
-    uint64_t request_count;
+    bool is_probed;    /* has been told what the device is */
+    bool lacks_memory; /* a file of its was not taken before that */
+    bool is_in_use;    /* its guest has let the device master the bus */
     struct vu_share_check share_check;
 };
 

@@ -272,7 +272,25 @@ class Guest(toolstest.ToolTest):
                 resting = resting or count
                 self.assertEqual(count, resting)
             self.assertEqual(server.stop(), 0, server.said())
+            self.assertIn("the guest uses the device: 1 regions, 1048576 bytes", server.said())
             self.assertIn("1 regions, 1048576 bytes released", server.said())
+
+    def test_more_memory_than_the_host_maps(self):
+        """QEMU maps before it asks what the device is, and gives up when that is refused."""
+        with Server(devices=(EDU + ",aperture=1M",)) as server:
+            client = self.attach(server)
+            fd = os.memfd_create("guest")
+            self.addCleanup(os.close, fd)
+            os.ftruncate(fd, 2 << 20)
+            fields = struct.pack("<IIQQQ", 32, 3, 0, 0x100000, 2 << 20)
+            self.assertEqual(client.ask(DMA_MAP, fields, [fd])[0], 28)
+            self.assertEqual(client.ask(INFO, struct.pack("<4I", 16, 0, 0, 0))[0], 28)
+            self.assertIn("aperture=BYTES", server.said())
+            client.sock.close()
+            client = self.attach(server)
+            self.assertEqual(client.ask(INFO, struct.pack("<4I", 16, 0, 0, 0))[0], 0)
+            self.assertEqual(client.ask(DMA_MAP, fields, [fd])[0], 28)
+            self.assertEqual(client.ask(INFO, struct.pack("<4I", 16, 0, 0, 0))[0], 0)
 
     def test_once(self):
         with Server("--once", "--log-json") as server:
