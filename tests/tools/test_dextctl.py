@@ -66,8 +66,8 @@ class Both:
                          "0x11e8\n")
         value = json.loads(self.assert_fine(self.ctl("config", "read", "01:00.0", "8", "--json",
                                                      "--width", "1")))
-        self.assertEqual(value, {"address": "01:00.0", "offset": "0x08", "width": 1,
-                                 "value": "0x10"})
+        self.assertEqual(value, {"address": "01:00.0", "registers": [
+            {"register": "8", "offset": "0x08", "width": 1, "value": "0x10"}]})
 
     def test_config_dump_is_what_lspci_reads(self):
         lspci = shutil.which("lspci") or shutil.which("lspci", path="/usr/bin:/sbin:/usr/sbin")

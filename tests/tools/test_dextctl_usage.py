@@ -50,7 +50,7 @@ class CommandLine(toolstest.ToolTest):
                           ["bar", "write", "01:00.0", "0", "0"], ["dma"], ["irq", "watch"]):
             self.check(arguments, "too few arguments", f"dextctl {arguments[0]}")
         for arguments in (["list", "x"], ["show", "01:00.0", "x"], ["demo", "x"],
-                          ["config", "dump", "01:00.0", "0"],
+                          ["config", "dump", "01:00.0", "0"], ["bar", "dump", "01:00.0", "0", "0", "4", "x"],
                           ["bar", "read", "01:00.0", "0", "0", "0"]):
             self.check(arguments, "too many arguments", f"dextctl {arguments[0]}")
 
@@ -96,12 +96,31 @@ class CommandLine(toolstest.ToolTest):
         self.check(["bar", "read", "01:00.0", "0", "nowhere", "--device", EDU], '"nowhere"')
         self.check(["bar", "write", "01:00.0", "0", "0", "0x100", "-w", "1", "--device", EDU],
                    '"0x100"', "1 byte")
+        for length in ("0", "6", "x", "+4"):
+            self.check(["bar", "dump", "01:00.0", "0", "0", length], f'"{length}" is no length')
+            self.check(["bar", "fill", "01:00.0", "0", "0", length, "1"], f'"{length}"')
+        self.check(["bar", "watch", "01:00.0", "0", "0", "8192"], "at most 4096 bytes")
+
+    def test_register_names(self):
+        for name in ("COMAND", "CAP_EXP+", "CAP_EXP+xyz", "CAP_EXP+8.Q", "CAP_EXP+8.", "CAP_EXP.W.W",
+                     "CAP_EXP+8+8", "CAP_EXP@", "COMMAND@1", "CAP_EXP+1000", "0x4+4", "4.", "CAP",
+                     "CAP100", "ECAP10000", "CAP_", "+", ".W", "N" * 50):
+            self.check(["config", "read", "01:00.0", "COMMAND", name], f'"{name}" is no offset')
+        self.check(["config", "read", "01:00.0", "STATUS.L"], "STATUS.L", "multiple of the width 4")
+        self.check(["config", "read", "01:00.0", *["COMMAND"] * 65], "64 registers")
+
+    def test_register_values(self):
+        for value in ("0x10000", "1:0x10000", "1:", ":1", "x", "1:2:3", "+1", ""):
+            self.check(["config", "write", "01:00.0", "COMMAND", value], f'"{value}" is no value')
+        self.check(["config", "write", "01:00.0", "COMMAND", "1", "STATUS"], "STATUS has no value")
+        self.check(["config", "write", "01:00.0", "CAP_EXP+8", "1"], "how wide", ".B, .W or .L")
 
     def test_counts_times_and_sizes(self):
         for count in ("0", "-1", "x", "1000001"):
             self.check(["irq", "watch", "01:00.0", "--count", count], "--count")
         for seconds in ("0", "-1", "x", "nan", "inf", "1e9", ""):
             self.check(["irq", "watch", "01:00.0", "--seconds", seconds], "--seconds")
+            self.check(["bar", "watch", "01:00.0", "0", "--interval", seconds], "--interval")
         for size in ("0", "2G", "-1", "x", "4KiB", "18446744073709551616", "17179869184G"):
             self.check(["dma", "test", "01:00.0", "--size", size], "--size")
 

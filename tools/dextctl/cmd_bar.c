@@ -4,21 +4,16 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "bar.h"
-#include "capability.h"
+#include "bar_verbs.h"
 #include "dextctl.h"
 #include "output.h"
+#include "place.h"
 #include "session.h"
 #include "verb.h"
-
-/* Where to access, and how: by the mapping, or by calls when address is 0. */
-struct place {
-    struct bar bar;
-    uint64_t offset;
-    mach_vm_address_t address;
-};
 
 static int run_info(const struct session *session, const struct options *options,
                     const struct arguments *arguments)
@@ -48,67 +43,6 @@ static int run_info(const struct session *session, const struct options *options
     return STATUS_OK;
 }
 
-/* All count values must lie inside. */
-static int check_place(const struct session *session, const struct place *place, uint64_t width,
-                       uint64_t count)
-{
-    if (!place->bar.exists) {
-        return failure(session->name, "BAR %u is unused or the upper half of the one before",
-                       place->bar.index);
-    }
-    if (place->bar.type & BAR_TYPE_IO) {
-        return failure(session->name,
-                       "BAR %u is I/O ports: unsupported, the dext reaches memory BARs only",
-                       place->bar.index);
-    }
-    if (place->offset > place->bar.size || (place->bar.size - place->offset) / width < count) {
-        return failure(session->name,
-                       "offset 0x%" PRIx64 " is outside BAR %u (0x%" PRIx64 " bytes)",
-                       place->offset, place->bar.index, place->bar.size);
-    }
-    return STATUS_OK;
-}
-
-static int open_place(const struct session *session, const struct options *options,
-                      const struct arguments *arguments, uint64_t count, struct place *place)
-{
-    mach_vm_size_t size;
-    uint8_t type;
-
-    *place = (struct place){.offset = arguments->offset};
-    kern_return_t code = bar_get(session, arguments->bar, &place->bar);
-    if (code != KERN_SUCCESS) {
-        return session_failure(session, code, "cannot get information on BAR %u", arguments->bar);
-    }
-    int status = check_place(session, place, options->width, count);
-    if (status != STATUS_OK || (options->given & OPTION_CALL)) {
-        return status;
-    }
-    code = apple_dext_map_bar(session->connection, arguments->bar, &place->address, &size, &type);
-    if (code != KERN_SUCCESS) {
-        return session_failure(session, code, "cannot map BAR %u (--call needs no mapping)",
-                               arguments->bar);
-    }
-    return STATUS_OK;
-}
-
-static void close_place(const struct session *session, const struct place *place)
-{
-    if (place->address) {
-        apple_dext_unmap_bar(session->connection, place->bar.index, place->address);
-    }
-}
-
-static kern_return_t read_value(const struct session *session, const struct place *place,
-                                uint64_t offset, uint64_t width, uint64_t *value)
-{
-    if (place->address) {
-        *value = bar_load(place->address + offset, width);
-        return KERN_SUCCESS;
-    }
-    return apple_dext_mmio_read(session->connection, place->bar.memory_index, offset, width, value);
-}
-
 static void print_value(const struct options *options, uint64_t offset, uint64_t value,
                         uint64_t count)
 {
@@ -118,51 +52,59 @@ static void print_value(const struct options *options, uint64_t offset, uint64_t
     printf("0x%0*" PRIx64 "\n", (int)options->width * 2, value);
 }
 
-static void print_values_json(const struct session *session, const struct options *options,
-                              const struct place *place, json_object *values)
+static void print_values_json(const struct place *place, json_object *values)
 {
     json_object *object = json_object_new_object();
-    json_add_text(object, "address", session->name);
+    json_add_text(object, "address", place->session->name);
     json_add_number(object, "bar", place->bar.index);
     json_add_hex(object, "offset", place->offset, 1);
-    json_add_number(object, "width", options->width);
-    json_add_text(object, "path", place->address ? "mapping" : "call");
+    json_add_number(object, "width", place->width);
+    json_add_text(object, "path", place_path(place));
     json_object_object_add(object, "values", values);
     json_print(object);
+}
+
+static void add_value(json_object *values, uint64_t value, uint64_t width)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "0x%0*" PRIx64, (int)width * 2, value);
+    json_object_array_add(values, json_object_new_string(text));
 }
 
 static int run_read(const struct session *session, const struct options *options,
                     const struct arguments *arguments)
 {
     uint64_t count = options->count ? options->count : 1;
+    bool only_ones = true;
     struct place place;
 
-    int status = open_place(session, options, arguments, count, &place);
+    int status = place_open(&place, session, options, arguments, count * options->width, 0);
     if (status != STATUS_OK) {
         return status;
     }
     json_object *values = options->json ? json_object_new_array() : NULL;
     for (uint64_t i = 0; i < count && status == STATUS_OK; i++) {
-        uint64_t offset = place.offset + i * options->width;
-        uint64_t value;
-        kern_return_t code = read_value(session, &place, offset, options->width, &value);
-        if (code != KERN_SUCCESS) {
-            status = session_failure(session, code, "cannot read BAR %u at 0x%" PRIx64,
-                                     place.bar.index, offset);
-        } else if (values) {
-            char text[24];
-            snprintf(text, sizeof(text), "0x%0*" PRIx64, (int)options->width * 2, value);
-            json_object_array_add(values, json_object_new_string(text));
+        uint64_t value = 0;
+        status = place_read(&place, i * place.width, &value);
+        if (status != STATUS_OK) {
+            break;
+        }
+        only_ones = only_ones && value == place_ones(&place);
+        if (values) {
+            add_value(values, value, place.width);
         } else {
-            print_value(options, offset, value, count);
+            print_value(options, place.offset + i * place.width, value, count);
         }
     }
+    if (status == STATUS_OK && only_ones) {
+        status = place_confirm_ones(&place);
+    }
     if (values && status == STATUS_OK) {
-        print_values_json(session, options, &place, values);
+        print_values_json(&place, values);
     } else {
         json_object_put(values);
     }
-    close_place(session, &place);
+    place_close(&place);
     return status;
 }
 
@@ -171,21 +113,15 @@ static int run_write(const struct session *session, const struct options *option
 {
     struct place place;
 
-    int status = open_place(session, options, arguments, 1, &place);
+    int status = place_open(&place, session, options, arguments, options->width, 0);
     if (status != STATUS_OK) {
         return status;
     }
-    if (place.address) {
-        bar_store(place.address + place.offset, options->width, arguments->value);
-    } else {
-        kern_return_t code = apple_dext_mmio_write(session->connection, place.bar.memory_index,
-                                                   place.offset, options->width, arguments->value);
-        if (code != KERN_SUCCESS) {
-            status = session_failure(session, code, "cannot write BAR %u at 0x%" PRIx64,
-                                     place.bar.index, place.offset);
-        }
+    status = place_check_harm(&place, options);
+    if (status == STATUS_OK) {
+        status = place_write(&place, 0, arguments->value);
     }
-    close_place(session, &place);
+    place_close(&place);
     return status;
 }
 
@@ -210,12 +146,45 @@ static const struct verb verbs[] = {
     },
     {
         .name = "write",
-        .synopsis = "bar write ADDR BAR OFFSET VALUE [--width N] [--call]",
+        .synopsis = "bar write ADDR BAR OFFSET VALUE [--width N] [--call] [--force]",
         .arguments = "bov",
         .width_max = 8,
-        .accepts = OPTION_HOST | OPTION_WIDTH | OPTION_CALL,
+        .accepts = OPTION_HOST | OPTION_WIDTH | OPTION_CALL | OPTION_FORCE,
         .access = SESSION_CLAIM,
         .run = run_write,
+    },
+    {
+        .name = "dump",
+        .synopsis = "bar dump ADDR BAR [OFFSET [LENGTH]] [--width N] [--call]",
+        .arguments = "bol",
+        .optional = 2,
+        .width_max = 8,
+        .accepts = OPTION_HOST | OPTION_JSON | OPTION_WIDTH | OPTION_CALL,
+        .access = SESSION_CLAIM,
+        .run = bar_run_dump,
+    },
+    {
+        .name = "fill",
+        .synopsis = "bar fill ADDR BAR OFFSET LENGTH VALUE [--width N] [--call] [--verify] "
+                    "[--force]",
+        .arguments = "bolv",
+        .width_max = 8,
+        .accepts = OPTION_HOST | OPTION_WIDTH | OPTION_CALL | OPTION_VERIFY | OPTION_FORCE,
+        .access = SESSION_CLAIM,
+        .run = bar_run_fill,
+    },
+    {
+        .name = "watch",
+        .synopsis = "bar watch ADDR BAR [OFFSET [LENGTH]] [--interval S] [--count N] "
+                    "[--seconds S] [--width N] [--call]",
+        .arguments = "bol",
+        .optional = 2,
+        .width_max = 8,
+        .accepts = OPTION_HOST | OPTION_JSON | OPTION_WIDTH | OPTION_CALL | OPTION_INTERVAL |
+                   OPTION_COUNT | OPTION_SECONDS,
+        .access = SESSION_CLAIM,
+        .check = bar_check_watch,
+        .run = bar_run_watch,
     },
     {NULL},
 };
@@ -227,22 +196,39 @@ static int run(const struct options *options, int argc, char **argv)
 
 const struct command command_bar = {
     .name = "bar",
-    .summary = "describe, read or write what is behind a BAR",
-    .synopsis = "info|read|write ADDR ...",
+    .summary = "describe, read, write or watch what is behind a BAR",
+    .synopsis = "info|read|write|dump|fill|watch ADDR ...",
     .details =
-        "  dextctl bar info ADDR [BAR]                            sizes and types\n"
-        "  dextctl bar read ADDR BAR OFFSET [--width N] [-n N]    print N values\n"
-        "  dextctl bar write ADDR BAR OFFSET VALUE [--width N]    write one value\n"
+        "  dextctl bar info ADDR [BAR]                      sizes and types\n"
+        "  dextctl bar read ADDR BAR OFFSET [-n N]          print N values\n"
+        "  dextctl bar write ADDR BAR OFFSET VALUE          write one value\n"
+        "  dextctl bar dump ADDR BAR [OFFSET [LENGTH]]      print bytes and characters (256)\n"
+        "  dextctl bar fill ADDR BAR OFFSET LENGTH VALUE    write a value over and over\n"
+        "  dextctl bar watch ADDR BAR [OFFSET [LENGTH]]     show what changes (64 bytes)\n"
         "\n"
-        "Accesses are single loads and stores of the given width through the mapped BAR;\n"
-        "with --call they are calls of the driver. Reading a register may have side effects.\n"
+        "Accesses are single loads and stores of --width bytes through the mapped BAR; with "
+        "--call\n"
+        "they are calls of the driver. Reading a register may have side effects.\n"
+        "\n"
+        "dump prints \"*\" for rows equal to the one before. fill --verify reads everything back:\n"
+        "writes past a bridge's window vanish without an error. watch looks every half second or\n"
+        "--interval; on a terminal it shows the values in place with changed ones marked, else a\n"
+        "line a change. It ends after --count looks, after --seconds, or at Ctrl-C.\n"
+        "\n"
+        "write and fill refuse the MSI-X table and its pending bits, which are the host's, unless\n"
+        "--force is given. Where all that was read is ones the vendor ID is read too, so that a\n"
+        "device that has gone is an error.\n"
         "\n"
         "Examples:\n"
         "  dextctl bar info 01:00.0\n"
         "  dextctl bar read 01:00.0 0 0x0\n"
-        "  dextctl bar write 01:00.0 0 0x4 0x12345678 --call\n",
-    .accepts = OPTION_HOST | OPTION_JSON | OPTION_WIDTH | OPTION_COUNT | OPTION_CALL,
+        "  dextctl bar write 01:00.0 0 0x4 0x12345678 --call\n"
+        "  dextctl bar dump 02:00.0 2 0x1000 64 --width 8\n"
+        "  dextctl bar fill 02:00.0 2 0 1M 0 --verify\n"
+        "  dextctl bar watch 01:00.0 0 0x20 8 --interval 0.1\n",
+    .accepts = OPTION_HOST | OPTION_JSON | OPTION_WIDTH | OPTION_COUNT | OPTION_CALL |
+               OPTION_SECONDS | OPTION_INTERVAL | OPTION_VERIFY | OPTION_FORCE,
     .arguments_min = 1,
-    .arguments_max = 8, /* the verb knows */
+    .arguments_max = INT_MAX, /* the verb knows */
     .run = run,
 };

@@ -66,15 +66,24 @@ static int parse_count(struct options *options, const char *value)
     return STATUS_OK;
 }
 
-static int parse_seconds(struct options *options, const char *value)
+static int parse_time(const char *name, const char *value, double *seconds)
 {
     char *end;
-    options->seconds = strtod(value, &end);
-    if (end == value || *end != '\0' || !isfinite(options->seconds) || options->seconds <= 0 ||
-        options->seconds > 1e6) {
-        return usage_error("--seconds \"%s\": want a time above 0, at most 1000000", value);
+    *seconds = strtod(value, &end);
+    if (end == value || *end != '\0' || !isfinite(*seconds) || *seconds <= 0 || *seconds > 1e6) {
+        return usage_error("--%s \"%s\": want a time above 0, at most 1000000", name, value);
     }
     return STATUS_OK;
+}
+
+static int parse_seconds(struct options *options, const char *value)
+{
+    return parse_time("seconds", value, &options->seconds);
+}
+
+static int parse_interval(struct options *options, const char *value)
+{
+    return parse_time("interval", value, &options->interval);
 }
 
 static int parse_size(struct options *options, const char *value)
@@ -101,6 +110,9 @@ static const struct option_row {
     {OPTION_CALL, 0, "call", NULL, "access by calls of the driver, not through a mapping", NULL},
     {OPTION_COUNT, 'n', "count", "N", "how many", parse_count},
     {OPTION_SECONDS, 's', "seconds", "S", "end after this time", parse_seconds},
+    {OPTION_INTERVAL, 'i', "interval", "S", "seconds from one look to the next", parse_interval},
+    {OPTION_VERIFY, 0, "verify", NULL, "read back what was written, and compare", NULL},
+    {OPTION_FORCE, 0, "force", NULL, "do it although it would hurt", NULL},
     {OPTION_FIRE, 0, "fire", NULL, "make the device fire (edu and testdev can)", NULL},
     {OPTION_SIZE, 0, "size", "BYTES", "bytes to copy, repeatable; K, M and G multiply", parse_size},
     {OPTION_DEVICE, 0, "device", "SPEC",

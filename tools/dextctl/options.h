@@ -25,6 +25,9 @@ enum option_bit {
     OPTION_SIZE = 1 << 9,
     OPTION_HELP = 1 << 10,
     OPTION_VERSION = 1 << 11,
+    OPTION_FORCE = 1 << 16,
+    OPTION_INTERVAL = 1 << 17,
+    OPTION_VERIFY = 1 << 18,
 };
 
 /* What the command line said. Texts are borrowed from argv; both arrays are owned. */
@@ -36,6 +39,7 @@ struct options {
     uint64_t width;     /* 4 when not given */
     uint64_t count;     /* 0: not given */
     double seconds;     /* 0: not given */
+    double interval;    /* seconds; 0: not given */
     const char **devices;
     size_t device_count;
     uint64_t *sizes;

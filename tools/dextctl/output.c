@@ -8,7 +8,10 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "dextctl.h"
 
@@ -83,6 +86,14 @@ void json_add_ms(json_object *object, const char *key, double ms)
 void json_add_bool(json_object *object, const char *key, int value)
 {
     json_object_object_add(object, key, json_object_new_boolean(value));
+}
+
+bool output_is_colourful(void)
+{
+    const char *refused = getenv("NO_COLOR");
+    const char *terminal = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(refused && refused[0]) &&
+           !(terminal && strcmp(terminal, "dumb") == 0);
 }
 
 double now_ms(void)

@@ -7,6 +7,7 @@
 #define DEXTLINK_DEXTCTL_OUTPUT_H
 
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /** Print "dextctl: ..." to stderr; returns STATUS_USAGE. */
@@ -26,6 +27,9 @@ void json_add_text(json_object *object, const char *key, const char *text);
 /** A time, to the nanosecond. */
 void json_add_ms(json_object *object, const char *key, double ms);
 void json_add_bool(json_object *object, const char *key, int value);
+
+/** Whether stdout is a terminal that may be written colours and cursor movements to. */
+bool output_is_colourful(void);
 
 /** Milliseconds of a clock that only goes forward. */
 double now_ms(void);

@@ -7,9 +7,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "output.h"
 
@@ -47,14 +45,6 @@ bool blame_code(struct saying *saying, kern_return_t code, const char *what)
     return blame(saying, "%s: %s", what, code_text(code));
 }
 
-static bool is_colourful(void)
-{
-    const char *refused = getenv("NO_COLOR");
-    const char *terminal = getenv("TERM");
-    return isatty(STDOUT_FILENO) && !(refused && refused[0]) &&
-           !(terminal && strcmp(terminal, "dumb") == 0);
-}
-
 static void print_line(bool colourful, const char *colour, const char *verdict, const char *time,
                        const char *name, const char *text)
 {
@@ -70,7 +60,7 @@ static void time_text(double milliseconds, char text[24])
 
 bool steps_run(const struct step *steps, size_t count, void *subject)
 {
-    bool colourful = is_colourful();
+    bool colourful = output_is_colourful();
     double start = now_ms();
     size_t done = 0;
     bool ok = true;

@@ -22,18 +22,24 @@ static int parse_bar(const char *text, struct arguments *arguments)
     return STATUS_OK;
 }
 
-static int parse_offset(const struct verb *verb, uint64_t width, const char *text,
-                        struct arguments *arguments)
+static int parse_offset(uint64_t width, const char *text, struct arguments *arguments)
 {
     if (!number_parse(text, UINT64_MAX, &arguments->offset)) {
         return usage_error("\"%s\" is no offset: want a number, as in 0x3c", text);
     }
-    if (verb->offset_end && arguments->offset > verb->offset_end - width) {
-        return usage_error("offset %s is outside the %" PRIu64 " bytes there are", text,
-                           verb->offset_end);
-    }
     if (arguments->offset % width != 0) {
         return usage_error("offset %s is not a multiple of the width %" PRIu64, text, width);
+    }
+    return STATUS_OK;
+}
+
+static int parse_length(uint64_t width, const char *text, struct arguments *arguments)
+{
+    if (!number_parse(text, UINT64_MAX, &arguments->length) || arguments->length == 0 ||
+        arguments->length % width != 0) {
+        return usage_error("\"%s\" is no length: want a number above 0, in bytes, that is a "
+                           "multiple of the width %" PRIu64,
+                           text, width);
     }
     return STATUS_OK;
 }
@@ -63,8 +69,15 @@ static int parse_arguments(const struct verb *verb, const struct options *option
             status = parse_bar(argv[i], arguments);
             break;
         case 'o':
-            status = parse_offset(verb, options->width, argv[i], arguments);
+            status = parse_offset(options->width, argv[i], arguments);
             break;
+        case 'l':
+            status = parse_length(options->width, argv[i], arguments);
+            break;
+        case '+':
+            arguments->words = argv + i;
+            arguments->word_count = argc - i;
+            return STATUS_OK;
         default:
             status = parse_value(options->width, argv[i], arguments);
             break;
@@ -82,7 +95,9 @@ static int check_usage(const char *command, const struct verb *verb, const struc
     if (refused) {
         return usage_error("%s %s takes no --%s", command, verb->name, refused);
     }
-    if (argc < most - verb->optional || argc > most) {
+    bool has_end = strchr(verb->arguments, '+') == NULL;
+
+    if (argc < most - verb->optional || (has_end && argc > most)) {
         return usage_error("%s %s: %s, want: dextctl %s", command, verb->name,
                            argc > most ? "too many arguments" : "too few arguments",
                            verb->synopsis);
@@ -109,6 +124,9 @@ int verb_run(const char *command, const struct verb *verbs, const struct options
     int status = check_usage(command, verb, options, argc);
     if (status == STATUS_OK) {
         status = parse_arguments(verb, options, argc - 1, argv + 1, &arguments);
+    }
+    if (status == STATUS_OK && verb->check) {
+        status = verb->check(options, &arguments);
     }
     if (status == STATUS_OK) {
         status = session_open(&session, argv[0], verb->access);

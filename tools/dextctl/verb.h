@@ -15,17 +15,22 @@ struct arguments {
     uint8_t bar;
     uint64_t offset; /* a multiple of the width */
     uint64_t value;  /* fits the width */
+    uint64_t length; /* bytes, above 0; 0: not given */
+    char **words;    /* what "+" stands for */
+    int word_count;
 };
 
 struct verb {
     const char *name;
     const char *synopsis;  /* the whole line after "dextctl" */
-    const char *arguments; /* after the address, a letter each: b BAR, o offset, v value */
+    const char *arguments; /* after the address, a letter each: b BAR, o offset, v value, l length;
+                              a + at the end stands for any number of words, ++ for two at least */
     int optional;          /* how many of them, from the end, may be left out */
     uint64_t width_max;
-    uint64_t offset_end; /* accesses end here at the latest; 0: it depends on the device */
     unsigned int accepts;
     enum session_access access;
+    /* May be NULL: checks more of the command line before any device is opened. */
+    int (*check)(const struct options *options, const struct arguments *arguments);
     int (*run)(const struct session *session, const struct options *options,
                const struct arguments *arguments);
 };
