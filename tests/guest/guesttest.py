@@ -6,6 +6,7 @@ usage of each test: TEST.py FOLDER_OF_GUEST_PROGRAMS DEXT_VFIO_USER DEXTD DEXTCT
 """
 import base64
 import json
+import lzma
 import os
 import re
 import select
@@ -86,13 +87,16 @@ def initramfs(folder, path):
         if program.name.startswith("guest") and program.is_file() and os.access(program, os.X_OK):
             files[f"bin/{program.name}"] = program
     for module in sorted((folder / "modules").iterdir()):
-        files[f"modules/{module.name}"] = module
+        files[f"modules/{module.name.removesuffix('.xz')}"] = module
     for file in sorted((folder / "guest").rglob("*")):
         if file.is_file():
             files[str(file.relative_to(folder / "guest"))] = file
     parents = sorted({str(parent) for name in files for parent in Path(name).parents} - {"."})
     entries = [(parent, stat.S_IFDIR | 0o755, b"") for parent in parents]
-    entries += [(name, stat.S_IFREG | 0o755, file.read_bytes()) for name, file in files.items()]
+    for name, file in files.items():
+        data = file.read_bytes()
+        entries.append((name, stat.S_IFREG | 0o755,
+                        lzma.decompress(data) if file.suffix == ".xz" else data))
     path.write_bytes(cpio(entries))
 
 
