@@ -171,7 +171,8 @@ io_connect_t apple_dext_connect_with_root(uint8_t bus, uint8_t device, uint8_t f
     struct client_candidate *candidates = NULL;
     io_connect_t port = IO_OBJECT_NULL;
     size_t count = 0;
-    kern_return_t status = client_registry_list(&candidates, &count);
+    const struct client_address wanted = {bus, device, function};
+    kern_return_t status = client_registry_list(&wanted, &candidates, &count);
 
     if (status == kIOReturnSuccess) {
         port = search_and_open(&search, candidates, count);

@@ -42,7 +42,7 @@ static void find_in_registry(AppleDextInstance *instance)
     size_t count = 0;
     unsigned matches = 0;
 
-    if (client_registry_list(&candidates, &count) != kIOReturnSuccess) {
+    if (client_registry_list(NULL, &candidates, &count) != kIOReturnSuccess) {
         return;
     }
     for (size_t i = 0; i < count; i++) {

@@ -74,42 +74,61 @@ static void parse_pcidebug(const char *text, struct pci_address *out)
     }
 }
 
-static void read_address(io_registry_entry_t nub, struct pci_address *out)
+/* All properties at once: each question to the registry is a round trip. NULL: none. */
+static CFDictionaryRef properties_of(io_registry_entry_t entry)
+{
+    CFMutableDictionaryRef properties = NULL;
+
+    if (IORegistryEntryCreateCFProperties(entry, &properties, NULL, 0) != kIOReturnSuccess) {
+        return NULL;
+    }
+    return properties;
+}
+
+/* The value of a key, if it has that type; borrowed. */
+static CFTypeRef property_of_type(CFDictionaryRef properties, CFStringRef key, CFTypeID type)
+{
+    CFTypeRef property = properties == NULL ? NULL : CFDictionaryGetValue(properties, key);
+
+    return property != NULL && CFGetTypeID(property) == type ? property : NULL;
+}
+
+static void read_address(CFDictionaryRef properties, struct pci_address *out)
 {
     char text[64];
-    CFTypeRef property = IORegistryEntryCreateCFProperty(nub, CFSTR("pcidebug"), NULL, 0);
+    CFStringRef property = property_of_type(properties, CFSTR("pcidebug"), CFStringGetTypeID());
 
     *out = (struct pci_address){.secondary_bus = NO_BUS};
-    if (property == NULL) {
-        return;
-    }
-    if (CFGetTypeID(property) == CFStringGetTypeID() &&
+    if (property != NULL &&
         CFStringGetCString(property, text, sizeof(text), kCFStringEncodingUTF8)) {
         parse_pcidebug(text, out);
     }
-    CFRelease(property);
+}
+
+static void read_address_of(io_registry_entry_t nub, struct pci_address *out)
+{
+    CFDictionaryRef properties = properties_of(nub);
+
+    read_address(properties, out);
+    if (properties != NULL) {
+        CFRelease(properties);
+    }
 }
 
 /* Four bytes, little-endian, of no alignment. */
-static bool read_data(io_registry_entry_t nub, CFStringRef key, uint32_t *out)
+static bool read_data(CFDictionaryRef properties, CFStringRef key, uint32_t *out)
 {
-    CFTypeRef property = IORegistryEntryCreateCFProperty(nub, key, NULL, 0);
-    bool is_read = false;
+    CFDataRef property = property_of_type(properties, key, CFDataGetTypeID());
 
-    if (property == NULL) {
+    if (property == NULL || CFDataGetLength(property) < 4) {
         return false;
     }
-    if (CFGetTypeID(property) == CFDataGetTypeID() && CFDataGetLength(property) >= 4) {
-        const UInt8 *bytes = CFDataGetBytePtr(property);
-        *out = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-               (uint32_t)bytes[3] << 24;
-        is_read = true;
-    }
-    CFRelease(property);
-    return is_read;
+    const UInt8 *bytes = CFDataGetBytePtr(property);
+    *out = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+    return true;
 }
 
-static void read_ids(io_registry_entry_t nub, AppleDextInstance *out)
+static void read_ids(CFDictionaryRef nub, AppleDextInstance *out)
 {
     uint32_t vendor = 0, device = 0, class_code = 0, revision = 0;
     uint32_t subsystem_vendor = 0, subsystem = 0;
@@ -207,7 +226,7 @@ static void describe_place(io_registry_entry_t nub, const struct pci_address *nu
         if (above == IO_OBJECT_NULL) {
             break;
         }
-        read_address(above, &above_address);
+        read_address_of(above, &above_address);
         prepend_step(&address, above_address.secondary_bus, place);
         IOObjectRelease(entry);
         entry = above;
@@ -227,9 +246,39 @@ static void describe_place(io_registry_entry_t nub, const struct pci_address *nu
     memcpy(out->name + root_bytes, place, strlen(place) + 1);
 }
 
-void client_pci_describe(io_service_t service, AppleDextInstance *out)
+/* Whether it is known to be another function than the one that is looked for. */
+static bool is_elsewhere(const struct pci_address *address, const struct client_address *wanted)
 {
+    return wanted != NULL && address->is_known &&
+           (address->bus != wanted->bus || address->device != wanted->device ||
+            address->function != wanted->function);
+}
+
+static void describe_function(io_registry_entry_t nub, const struct client_address *wanted,
+                              AppleDextInstance *out)
+{
+    CFDictionaryRef properties = properties_of(nub);
     struct pci_address address;
+
+    read_address(properties, &address);
+    if (address.is_known) {
+        out->has_address = 1;
+        out->bus = address.bus;
+        out->device = address.device;
+        out->function = address.function;
+    }
+    if (!is_elsewhere(&address, wanted)) {
+        read_ids(properties, out);
+        describe_place(nub, &address, out);
+    }
+    if (properties != NULL) {
+        CFRelease(properties);
+    }
+}
+
+void client_pci_describe(io_service_t service, const struct client_address *wanted,
+                         AppleDextInstance *out)
+{
     io_registry_entry_t nub = nub_above(service);
 
     *out = (AppleDextInstance){0};
@@ -240,14 +289,6 @@ void client_pci_describe(io_service_t service, AppleDextInstance *out)
     if (nub == IO_OBJECT_NULL) {
         return;
     }
-    read_address(nub, &address);
-    if (address.is_known) {
-        out->has_address = 1;
-        out->bus = address.bus;
-        out->device = address.device;
-        out->function = address.function;
-    }
-    read_ids(nub, out);
-    describe_place(nub, &address, out);
+    describe_function(nub, wanted, out);
     IOObjectRelease(nub);
 }

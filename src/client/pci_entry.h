@@ -8,7 +8,17 @@
 
 #include "apple-dext-client.h"
 
-/** Describe a service from its own entry and its ancestors'. What is not known stays 0 or empty. */
-void client_pci_describe(io_service_t service, AppleDextInstance *out);
+struct client_address {
+    uint8_t bus, device, function;
+};
+
+/**
+ * Describe a service from its own entry and its ancestors'. What is not known stays 0 or empty.
+ *
+ * @wanted: NULL, or borrowed: a function whose address is known and another gets that address only,
+ * which saves most of the look-ups
+ */
+void client_pci_describe(io_service_t service, const struct client_address *wanted,
+                         AppleDextInstance *out);
 
 #endif

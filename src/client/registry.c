@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "abi/dext_abi.h"
-#include "client/pci_entry.h"
 
 static bool service_is_ours(io_service_t service)
 {
@@ -56,7 +55,8 @@ static int compare_candidates(const void *a, const void *b)
 }
 
 /* Takes over the service's reference, also on failure. */
-static kern_return_t append(struct client_candidate **list, size_t *count, io_service_t service)
+static kern_return_t append(struct client_candidate **list, size_t *count, io_service_t service,
+                            const struct client_address *wanted)
 {
     struct client_candidate *grown = realloc(*list, (*count + 1) * sizeof(**list));
 
@@ -66,12 +66,13 @@ static kern_return_t append(struct client_candidate **list, size_t *count, io_se
     }
     *list = grown;
     grown[*count] = (struct client_candidate){.service = service};
-    client_pci_describe(service, &grown[*count].instance);
+    client_pci_describe(service, wanted, &grown[*count].instance);
     (*count)++;
     return kIOReturnSuccess;
 }
 
-kern_return_t client_registry_list(struct client_candidate **out, size_t *out_count)
+kern_return_t client_registry_list(const struct client_address *wanted,
+                                   struct client_candidate **out, size_t *out_count)
 {
     CFMutableDictionaryRef matching = IOServiceMatching(DEXT_SERVICE_CLASS);
     struct client_candidate *list = NULL;
@@ -90,7 +91,7 @@ kern_return_t client_registry_list(struct client_candidate **out, size_t *out_co
     }
     while (status == kIOReturnSuccess && (service = IOIteratorNext(services)) != IO_OBJECT_NULL) {
         if (service_is_ours(service)) {
-            status = append(&list, &count, service);
+            status = append(&list, &count, service, wanted);
         } else {
             IOObjectRelease(service);
         }
@@ -126,7 +127,7 @@ kern_return_t apple_dext_list(AppleDextInstance **out_instances, size_t *out_cou
     if (out_instances == NULL || out_count == NULL) {
         return kIOReturnBadArgument;
     }
-    status = client_registry_list(&candidates, &count);
+    status = client_registry_list(NULL, &candidates, &count);
     if (status == kIOReturnSuccess && count > 0) {
         instances = calloc(count, sizeof(*instances));
         if (instances == NULL) {

@@ -7,6 +7,7 @@
 #define DEXTLINK_CLIENT_REGISTRY_H
 
 #include "apple-dext-client.h"
+#include "client/pci_entry.h"
 
 struct client_candidate {
     io_service_t service; /* a reference of the list's */
@@ -15,9 +16,11 @@ struct client_candidate {
 
 /**
  * All instances, ordered by root name, then address. *out is NULL when there are none.
+ * @wanted: as for client_pci_describe: only what may be there is described further
  * kIOReturnNoMemory; else the code of the search. Any thread.
  */
-kern_return_t client_registry_list(struct client_candidate **out, size_t *out_count);
+kern_return_t client_registry_list(const struct client_address *wanted,
+                                   struct client_candidate **out, size_t *out_count);
 
 /** Release what client_registry_list returned. NULL is fine. */
 void client_registry_free(struct client_candidate *candidates, size_t count);

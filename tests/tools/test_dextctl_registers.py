@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import toolstest
 from toolstest import DEXTCTL, EDU, TESTDEV, Dextd, environment, run
@@ -211,6 +212,27 @@ class Stretches(toolstest.ToolTest):
 
     def test_ones_of_a_device_that_lives(self):
         self.assertEqual(self.assert_fine(ctl("bar", "read", AT, "0", "0x60")), "0xffffffff\n")
+
+
+class Connecting(toolstest.ToolTest):
+    """What a command asks the registry before it gets to the device; type 3 is ENTRY (docs/wire.md)."""
+
+    def requests(self, host):
+        trace = Path(host.folder.name) / "trace"
+        trace.unlink(missing_ok=True)
+        done = subprocess.run([DEXTCTL, "bar", "read", AT, "0", "0"],
+                              env=environment(host.socket) | {"DEXTLINK_TRACE": str(trace)},
+                              capture_output=True, text=True, check=True)
+        self.assertEqual(done.stdout, "0x54534554\n")
+        return trace.read_text(encoding="utf-8").count("wire request type=3,")
+
+    def test_other_devices_cost_little(self):
+        with Dextd(TESTDEV) as host:
+            alone = self.requests(host)
+        with Dextd(TESTDEV, *(f"edu,addr=03:{n:02x}.0" for n in range(8))) as host:
+            among_nine = self.requests(host)
+        self.assertLessEqual(alone, 20)
+        self.assertLessEqual(among_nine - alone, 8 * 4)
 
 
 class Watch(toolstest.ToolTest):

@@ -240,17 +240,8 @@ static CFTypeRef id_property(const struct fake_entry *entry, uint32_t value)
     return CFDataCreate(NULL, bytes, entry->id_bytes == 0 ? 4 : (CFIndex)entry->id_bytes);
 }
 
-CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef key,
-                                          CFAllocatorRef allocator, IOOptionBits options)
+static CFTypeRef property_of(const struct fake_entry *found, const char *name)
 {
-    const struct fake_entry *found = entry_of(entry);
-    char name[64];
-
-    (void)allocator;
-    (void)options;
-    if (found == NULL || !CFStringGetCString(key, name, sizeof(name), kCFStringEncodingUTF8)) {
-        return NULL;
-    }
     if (strcmp(name, DEXT_USER_CLASS_KEY) == 0) {
         return text_property(found->user_class);
     }
@@ -267,4 +258,49 @@ CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef
         return id_property(found, found->class_code);
     }
     return strcmp(name, "revision-id") == 0 ? id_property(found, found->revision) : NULL;
+}
+
+CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef key,
+                                          CFAllocatorRef allocator, IOOptionBits options)
+{
+    const struct fake_entry *found = entry_of(entry);
+    char name[64];
+
+    (void)allocator;
+    (void)options;
+    if (found == NULL || !CFStringGetCString(key, name, sizeof(name), kCFStringEncodingUTF8)) {
+        return NULL;
+    }
+    return property_of(found, name);
+}
+
+kern_return_t IORegistryEntryCreateCFProperties(io_registry_entry_t entry,
+                                                CFMutableDictionaryRef *properties,
+                                                CFAllocatorRef allocator, IOOptionBits options)
+{
+    static const char *const names[] = {DEXT_USER_CLASS_KEY, "pcidebug",   "vendor-id",
+                                        "device-id",         "class-code", "revision-id"};
+    const struct fake_entry *found = entry_of(entry);
+
+    (void)options;
+    if (found == NULL) {
+        return kIOReturnBadArgument;
+    }
+    *properties = CFDictionaryCreateMutable(allocator, 0, &kCFTypeDictionaryKeyCallBacks,
+                                            &kCFTypeDictionaryValueCallBacks);
+    if (*properties == NULL) {
+        return kIOReturnNoMemory;
+    }
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        CFTypeRef value = property_of(found, names[i]);
+        if (value != NULL) {
+            CFStringRef key = CFStringCreateWithCString(NULL, names[i], kCFStringEncodingUTF8);
+            if (key != NULL) {
+                CFDictionarySetValue(*properties, key, value);
+                CFRelease(key);
+            }
+            CFRelease(value);
+        }
+    }
+    return kIOReturnSuccess;
 }
