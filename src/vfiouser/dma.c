@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "vfiouser/foreign.h"
 
 static uint64_t last_of(const struct vu_dma_region *region)
 {
@@ -76,6 +77,7 @@ static int file_map(struct vu_dma_file *file, int fd, uint64_t start, uint64_t b
     if (file->address == MAP_FAILED) {
         return errno == ENOMEM ? -ENOMEM : -EINVAL;
     }
+    vu_foreign_memory(file->address, bytes);
     file->start = start;
     file->bytes = bytes;
     return 0;

@@ -30,9 +30,12 @@ def check(root):
     sources = [str(path) for path in lintlib.c_files(root, ("src", "tools", "bench", "examples"))
                if path.suffix == ".c"]
     includes = [f"-I{root / name}" for name in ("src", "include", "src/iokit/include")]
-    # The macros of libbsd make sense only expanded; the rest of the system's headers stays out.
+    # The list macros make sense only expanded; the rest of the system's headers stays out. Where a
+    # source takes them from the C library, those of libbsd stand in: they are the same.
     scratch = tempfile.TemporaryDirectory(prefix="dextlink-cppcheck-")
     (Path(scratch.name) / "bsd").symlink_to("/usr/include/bsd")
+    (Path(scratch.name) / "sys").mkdir()
+    (Path(scratch.name) / "sys" / "queue.h").symlink_to("/usr/include/bsd/sys/queue.h")
     includes.append(f"-I{scratch.name}")
     cache = []
     if root == lintlib.ROOT and len(sys.argv) > 1:

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -220,6 +221,40 @@ static void test_unaligned(void **state)
     close(fd);
 }
 
+/* A guest's memory is not written into core files. */
+static bool is_in_core_files(const void *address)
+{
+    char line[512];
+    unsigned long start;
+    unsigned long end;
+    bool is_inside = false;
+    bool is_hidden = false;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    assert_non_null(maps);
+    while (fgets(line, sizeof(line), maps)) {
+        if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
+            is_inside = (uintptr_t)address >= start && (uintptr_t)address < end;
+        } else if (is_inside && strncmp(line, "VmFlags:", 8) == 0) {
+            is_hidden = strstr(line, " dd") != NULL;
+        }
+    }
+    fclose(maps);
+    return !is_hidden;
+}
+
+static void test_core_files(void **state)
+{
+    struct below below = {0};
+    struct vu_dma dma;
+    int fd = make_file(0x4000);
+    (void)state;
+    vu_dma_init(&dma, &below_ops, &below, NULL);
+    assert_int_equal(map(&dma, 0, 0x4000, 0, 3, fd), 0);
+    assert_false(is_in_core_files(below.last_address));
+    vu_dma_clear(&dma);
+    close(fd);
+}
+
 /* A file that grows after it was mapped: later regions see what is new. */
 static void test_growing_file(void **state)
 {
@@ -334,11 +369,17 @@ static void test_served(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_map_and_unmap), cmocka_unit_test(test_again_and_overlaps),
-        cmocka_unit_test(test_without_file),  cmocka_unit_test(test_files_that_do_not_do),
-        cmocka_unit_test(test_unaligned),     cmocka_unit_test(test_growing_file),
-        cmocka_unit_test(test_pieces),        cmocka_unit_test(test_other_bus_address),
-        cmocka_unit_test(test_many),          cmocka_unit_test(test_served),
+        cmocka_unit_test(test_map_and_unmap),
+        cmocka_unit_test(test_again_and_overlaps),
+        cmocka_unit_test(test_without_file),
+        cmocka_unit_test(test_files_that_do_not_do),
+        cmocka_unit_test(test_unaligned),
+        cmocka_unit_test(test_growing_file),
+        cmocka_unit_test(test_core_files),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_other_bus_address),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
