@@ -152,9 +152,10 @@ static const char *failure_text(int error)
 
 /* One request and its answer. 0; -EFAULT the client refused this one, or the channel is dead now.
  */
-static int served_exchange(struct served_channel *channel, uint64_t deadline_ns, uint64_t address,
-                           void *buffer, size_t length, bool is_write)
+static int served_exchange(struct served_channel *channel, uint64_t address, void *buffer,
+                           size_t length, bool is_write)
 {
+    const uint64_t deadline_ns = wire_now_ns() + channel->patience_ns;
     struct wire_message *request = &channel->request;
     struct wire_message *reply = &channel->reply;
     const char *why = NULL;
@@ -190,15 +191,13 @@ static int served_exchange(struct served_channel *channel, uint64_t deadline_ns,
 int served_channel_access(struct served_channel *channel, uint64_t address, void *buffer,
                           size_t length, bool is_write)
 {
-    const uint64_t deadline_ns = wire_now_ns() + channel->patience_ns;
-    int error = served_channel_enter(channel, deadline_ns);
+    int error = served_channel_enter(channel, wire_now_ns() + channel->patience_ns);
     if (error) {
         return error;
     }
     for (size_t done = 0; done < length && !error;) {
         size_t part = length - done < WIRE_MAX_MEMORY ? length - done : WIRE_MAX_MEMORY;
-        error = served_exchange(channel, deadline_ns, address + done, (uint8_t *)buffer + done,
-                                part, is_write);
+        error = served_exchange(channel, address + done, (uint8_t *)buffer + done, part, is_write);
         done += part;
     }
     if (channel->reply.capacity > SERVED_KEEP_BYTES) {

@@ -16,7 +16,7 @@
 
 #include "dart/dma_memory.h"
 
-#define SERVED_PATIENCE_NS  UINT64_C(3000000000) /* for one access of a device */
+#define SERVED_PATIENCE_NS  UINT64_C(3000000000) /* for the answer to one request */
 #define SERVED_MAX_CHANNELS 16                   /* of one client */
 #define SERVED_MAX_RANGES   65536                /* of one client: one for each DMA region */
 
@@ -35,7 +35,8 @@ struct served_memories {
     bool is_cut;
 };
 
-/** patience_ns: how long one access of a device waits; SERVED_PATIENCE_NS but in tests. */
+/** patience_ns: how long an access of a device waits for its turn, and for the answer to each
+ * request; SERVED_PATIENCE_NS but in tests. */
 void served_memories_init(struct served_memories *served, pid_t pid, uint64_t patience_ns);
 /** Memories made of it may outlive it. */
 void served_memories_destroy(struct served_memories *served);
@@ -67,11 +68,11 @@ void served_memories_cut(struct served_memories *served);
 /**
  * Describe [address, address + bytes) when it lies in one served range. Any thread.
  *
- * An access is one request to the client for each 64 KiB, and waits for the answers, at most
- * patience_ns in all, its turn on the channel included. An answer with a status is -EFAULT and
- * nothing more. No answer in that time, one of a wrong shape, or a closed socket is -EFAULT too,
- * and the channel is dead from there on with everything it serves: no late answer can be taken for
- * another.
+ * An access is one request to the client for each 64 KiB, and waits for the answers, patience_ns
+ * for each, and as long for its turn on the channel. An answer with a status is -EFAULT and nothing
+ * more, as is a turn that does not come. No answer in that time, one of a wrong shape, or a closed
+ * socket is -EFAULT too, and the channel is dead from there on with everything it serves: no late
+ * answer can be taken for another.
  *
  * 0 and *out (owned by the caller until ops->release); -ENOENT none of it is served; -EFAULT a part
  * of it is, or its channel is dead; -ENOMEM.

@@ -17,8 +17,8 @@
  * Called on the service thread, one at a time, while a device waits inside an access and holds its
  * own lock: calls of the library that touch that device or its DMA regions wait for it in turn.
  * offset + length lies in the range, length is 1 to 65,536; one access of a device may be several
- * calls. A callback has about 3 s for the whole access: after that the host takes everything its
- * service serves for dead. All signals but SIGSEGV and SIGBUS are blocked.
+ * calls. A callback has less than 3 s: after that the host takes everything its service serves for
+ * dead. All signals but SIGSEGV and SIGBUS are blocked.
  */
 struct iokit_served_ops {
     /* Fill buffer, all of it. 0; -errno: the access is a fault of the device, which reads ones. */

@@ -26,7 +26,7 @@
 #include "vfiouser/codec.h"
 #include "vfiouser/report.h"
 
-/* For the reply to one request, below what the host below waits for a whole access. */
+/* For the replies to what is asked at once: less than the host below waits for. */
 #define VU_LINK_PATIENCE_MS 2000
 /* For a command of the client that we have not answered. */
 #define VU_LINK_SYNC_PATIENCE_MS 200
@@ -64,9 +64,10 @@ struct vu_link {
     struct vu_channel twin;    /* the memory thread's; fd -1: none */
     uint64_t max_transfer;     /* the client's */
     bool is_open;
-    bool is_reading; /* somebody reads the socket */
-    bool is_asking;  /* the memory thread is in here */
-    int error;       /* that ended reading; what is kept comes first */
+    bool is_reading;       /* somebody reads the socket */
+    bool is_asking;        /* the memory thread is in here */
+    uint64_t ask_deadline; /* ms; its */
+    int error;             /* that ended reading; what is kept comes first */
     struct vu_header bad_header;
     STAILQ_HEAD(, vu_kept) kept;
     size_t kept_bytes, kept_fds;

@@ -207,18 +207,22 @@ static int say_deaf_locked(struct vu_link *link)
 static int wait_for_turn_locked(struct vu_link *link)
 {
     while (link->error == 0 && must_not_ask_locked(link)) {
-        uint64_t until = sync_deadline_locked(link);
-        if (vu_link_now_ms() >= until) {
+        uint64_t sync = sync_deadline_locked(link);
+        uint64_t now = vu_link_now_ms();
+        if (now >= sync) {
             return say_sync_locked(link);
         }
-        wait_locked(link, until);
+        if (now >= link->ask_deadline) {
+            return -ETIMEDOUT; /* command after command; nothing was asked */
+        }
+        wait_locked(link, sync < link->ask_deadline ? sync : link->ask_deadline);
     }
     return link->error;
 }
 
 static int wait_for_answer_locked(struct vu_link *link)
 {
-    const uint64_t deadline = vu_link_now_ms() + link->patience_ms;
+    const uint64_t deadline = link->ask_deadline;
     while (link->question.is_open && link->error == 0) {
         uint64_t now = vu_link_now_ms();
         uint64_t sync = sync_deadline_locked(link);
@@ -275,7 +279,7 @@ static int exchange_locked(struct vu_link *link)
 /* Receive on the twin socket till the answer comes. Lock held, but not meanwhile. */
 static int wait_for_twin_locked(struct vu_link *link)
 {
-    const uint64_t deadline = vu_link_now_ms() + link->patience_ms;
+    const uint64_t deadline = link->ask_deadline;
     while (link->question.is_open && link->error == 0) {
         struct vu_message message;
         if (vu_link_now_ms() >= deadline) {
@@ -379,6 +383,7 @@ int vu_link_ask(struct vu_link *link, bool is_write, uint64_t address, void *buf
                                           : prepare_locked(link);
     most = link->max_transfer < most ? link->max_transfer : most;
     link->is_asking = error == 0;
+    link->ask_deadline = vu_link_now_ms() + link->patience_ms;
     for (size_t done = 0; error == 0 && done < length;) {
         size_t count = length - done < most ? length - done : (size_t)most;
         error = ask_piece_locked(link, is_write, address + done, (uint8_t *)buffer + done, count);
