@@ -97,8 +97,39 @@ QUESTIONS = record(MESSAGES["info"][1]) + b"".join(
 COPY = (register(0x200, 8, RAM) + register(0x208, 8, RAM + 0x80000) + register(0x210, 8, 0x10000) +
         register(0x224, 4, 1) + register(0x22C, 4, 0x101))
 
+
+
+def access(width, is_write=False):
+    """A posted write lets the device ask for 4 bytes of the client's memory, and more."""
+    return (write(vu.BAR0, 0x280, 8, RAM + 8, posted=True) +
+            write(vu.BAR0, 0x290, 4, width | is_write << 8, posted=True))
+
+
+def answer(number, command=vu.DMA_READ, count=4, data=b"abcd", address=RAM + 8, **header):
+    """To the server's request of that number."""
+    payload = struct.pack("<QQ", address, count) + data
+    return record(vu.message(command, payload, number=number, **({"kind": vu.REPLY} | header)))
+
+
+SERVED = NEGOTIATED + dma_map(RAM, 1 << 20, 0) + ENABLE
+REFUSED = {"kind": vu.REPLY | vu.ERROR, "error": 19}
+
 # Conversations.
 CASES = {
+    "answers": SERVED + access(4) + answer(1) + access(4, True) +
+        answer(2, vu.DMA_WRITE, data=b"") + access(8) + answer(3, count=8, data=bytes(8)) +
+        read(vu.BAR0, 0x288, 8) + dma_unmap(RAM, 1 << 20),
+    "answers-among-commands": SERVED + access(4) + QUESTIONS + answer(1) + access(4) +
+        record(vu.message(vu.DEVICE_RESET)) + ENABLE + answer(2) + access(4) +
+        dma_unmap(RAM, 1 << 20) + answer(3) + access(4),
+    "answers-that-are-wrong": SERVED + access(4) + answer(1, data=b"abc") + access(4) +
+        answer(2, data=b"abcde") + access(4) + answer(3, address=RAM) + access(4) +
+        answer(4, count=5) + access(4) + answer(7) + answer(5, **REFUSED) + access(4) +
+        answer(6, data=b"", **REFUSED) + access(4) + answer(7, vu.DMA_WRITE) + access(4) +
+        answer(8) + answer(8) + access(4, True) + answer(9, vu.DMA_WRITE, data=b"abcd"),
+    "twin-socket": FROM_THE_START + record(said({"capabilities": {
+        "twin_socket": {"supported": True}}})) + dma_map(RAM, 1 << 20, 0) + ENABLE + access(4) +
+        answer(1) + read(vu.BAR0, 0x288, 8),
     "every-message": FROM_THE_START + b"".join(
         record(message, EVENT | count if "irqs" in name else GUEST | count)
         for name, (count, message) in MESSAGES.items() if "version" not in name or "qemu" in name),
