@@ -16,7 +16,11 @@
 
 static int sim_open(struct pci_provider *provider)
 {
-    return sim_is_removed(sim_of(provider)) ? -ENODEV : 0;
+    struct sim *sim = sim_of(provider);
+    if (sim->fault == SIM_FAULT_HELD || sim->fault == SIM_FAULT_POWER_UP) {
+        return sim->fault == SIM_FAULT_HELD ? -EBUSY : -ETIMEDOUT;
+    }
+    return sim_is_removed(sim) ? -ENODEV : 0;
 }
 
 static void sim_close(struct pci_provider *provider)
@@ -46,6 +50,24 @@ static int sim_link_state(struct pci_provider *provider, struct pci_link_state *
     }
     sim_unlock(sim);
     return 0;
+}
+
+/* The DART has done it all already. */
+static int sim_dma_map(struct pci_provider *provider, const struct dart_mapping *mapping,
+                       struct dma_memory *memory, uint64_t offset, enum dart_direction direction)
+{
+    (void)mapping;
+    (void)memory;
+    (void)offset;
+    (void)direction;
+    switch (sim_of(provider)->fault) {
+    case SIM_FAULT_FRAGMENTED:
+        return -EADDRNOTAVAIL;
+    case SIM_FAULT_REGISTER:
+        return -EFAULT;
+    default:
+        return 0;
+    }
 }
 
 static void sim_remove(struct pci_provider *provider)
@@ -88,6 +110,7 @@ static const struct pci_provider_ops sim_ops = {
     .release_interrupts = sim_release_interrupts,
     .reset = sim_reset,
     .link_state = sim_link_state,
+    .dma_map = sim_dma_map,
     .remove = sim_remove,
     .destroy = sim_destroy,
 };

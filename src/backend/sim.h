@@ -24,4 +24,12 @@ int backend_sim_create(const struct model_ops *model, struct pci_address address
                        const struct dart_options *dart_options, struct pci_provider **out,
                        char **error);
 
+/**
+ * Break a simulated device in one way (docs/doctor.md lists them), before anybody has opened it.
+ *
+ * name: of the fault. 0; -EINVAL with *error set (malloc'ed, caller frees): no such fault, or the
+ * device has no part that breaks so.
+ */
+int backend_sim_set_fault(struct pci_provider *provider, const char *name, char **error);
+
 #endif

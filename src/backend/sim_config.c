@@ -77,6 +77,7 @@ void sim_config_write_locked(struct sim *sim, unsigned offset, unsigned width, u
         sim_answers_locked(sim) && write_initiates_flr_locked(sim, offset, width, value);
     uint32_t power_before = power_state_locked(sim);
     config_space_write(model->config, offset, width, value);
+    sim_fault_config_written_locked(sim);
     if (model->ops->config_written) {
         model->ops->config_written(model, offset, width);
     }
@@ -93,6 +94,7 @@ int sim_config_read(struct pci_provider *provider, unsigned offset, unsigned wid
     struct sim *sim = sim_of(provider);
     *value = (uint32_t)ones_of_width(width);
     sim_lock(sim);
+    sim_fault_config_touched(sim);
     if (!sim_is_removed(sim)) {
         sim_restore_if_ready_locked(sim);
         *value = config_space_read(sim->model->config, offset, width);

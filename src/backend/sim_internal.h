@@ -17,6 +17,37 @@
 /* Where the "kernel" tells devices to send messages to; below 4 GiB for 32-bit MSI. */
 #define SIM_DOORBELL UINT64_C(0xfffff000)
 
+/* Ways to be broken: X(constant, name of the option's value). */
+#define SIM_FAULTS(X)                                                                              \
+    X(POWER_UP, "power-up")       /* does not power up within the time an open waits (A15) */      \
+    X(HELD, "held")               /* another driver has it */                                      \
+    X(GONE, "gone")               /* pulled out when it is first touched */                        \
+    X(ONES, "ones")               /* config space and BARs read ones, though it is there */        \
+    X(RETRY, "retry")             /* vendor id 0x0001 for good: never ready (field note F4) */     \
+    X(MISMATCH, "mismatch")       /* its ids are not what was enumerated */                        \
+    X(CHAIN, "chain")             /* the capability list is a ring (B8) */                         \
+    X(D3, "d3")                   /* does not leave D3hot (F14) */                                 \
+    X(AER, "aer")                 /* an uncorrectable error is logged (F19) */                     \
+    X(LINK, "link")               /* trained to one lane at 2.5 GT/s (F1) */                       \
+    X(DECODE, "decode")           /* Memory Space cannot be turned on (C1) */                      \
+    X(NO_BARS, "no-bars")         /* the host found none (C1) */                                   \
+    X(BARS, "bars")               /* no BAR got an address (C1) */                                 \
+    X(WINDOW, "window")           /* half of each large BAR is behind the bridge's window (C7) */  \
+    X(MAP, "map")                 /* no BAR can be mapped into a process (C6) */                   \
+    X(REGISTER, "register")       /* memory cannot be mapped for DMA */                            \
+    X(FRAGMENTED, "fragmented")   /* no region becomes one bus segment (D11) */                    \
+    X(DMA, "dma")                 /* what the device writes does not land (D14) */                 \
+    X(DMA_ADDRESS, "dma-address") /* it puts a wrong address on the bus (D1) */                    \
+    X(VECTORS, "vectors")         /* no vectors to be had (E2) */                                  \
+    X(INTERRUPTS, "interrupts")   /* vectors are granted, none arrives */
+
+enum sim_fault {
+    SIM_FAULT_NONE,
+#define SIM_FAULT_CONSTANT(constant, name) SIM_FAULT_##constant,
+    SIM_FAULTS(SIM_FAULT_CONSTANT)
+#undef SIM_FAULT_CONSTANT
+};
+
 struct sim_bar {
     uint64_t address; /* given by the "kernel" at creation; 0 = no room was left */
     /* Of all direct ranges, at the offsets they have in the BAR; 0 bytes when there are none. */
@@ -100,6 +131,7 @@ struct sim {
     struct sim_interrupts interrupts;
     struct sim_saved saved;
     struct sim_storage storage;
+    enum sim_fault fault; /* fixed once somebody uses the device */
 };
 
 static inline struct sim *sim_of(struct pci_provider *provider)
@@ -198,6 +230,14 @@ void sim_interrupts_release_locked(struct sim *sim);
 void sim_interrupts_program_locked(struct sim *sim);
 /** A message with this data reached the doorbell. */
 void sim_interrupts_deliver_locked(struct sim *sim, uint32_t data);
+
+/* sim_fault.c; each does nothing on a device without that fault */
+void sim_fault_config_touched(struct sim *sim);
+/** After a write to config space, before its effects. */
+void sim_fault_config_written_locked(struct sim *sim);
+/** Bytes of a BAR that are inside the window of the bridge. */
+uint64_t sim_fault_window(const struct sim *sim, unsigned bar);
+uint64_t sim_fault_dma_address(const struct sim *sim, uint64_t bus_address);
 
 /* sim_reset.c */
 int sim_reset(struct pci_provider *provider, enum pci_reset_kind kind);

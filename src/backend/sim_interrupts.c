@@ -38,7 +38,7 @@ static bool table_is_sound_locked(struct sim *sim, unsigned msix)
 static unsigned device_vectors_locked(struct sim *sim, enum pci_interrupt_kind kind)
 {
     unsigned capability = sim_capability_locked(sim, capability_id(kind));
-    if (!capability) {
+    if (!capability || sim->fault == SIM_FAULT_VECTORS) {
         return 0;
     }
     if (kind == PCI_INTERRUPT_MSI) {
@@ -192,6 +192,9 @@ void sim_release_interrupts(struct pci_provider *provider)
 void sim_interrupts_deliver_locked(struct sim *sim, uint32_t data)
 {
     struct sim_interrupts *interrupts = &sim->interrupts;
+    if (sim->fault == SIM_FAULT_INTERRUPTS) {
+        return;
+    }
     if (interrupts->handler && data < interrupts->granted) {
         trace_hop("backend", "sim interrupt vector %u", (unsigned)data);
         interrupts->handler(interrupts->context, data);

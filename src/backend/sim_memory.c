@@ -73,8 +73,11 @@ void sim_write_bars_locked(struct sim *sim)
 
 /* Whether an access by the host to where the "kernel" put the BAR is the device's to answer: a BAR
  * that was moved, or is being sized, does not answer there. */
-static bool bar_is_decoded_locked(struct sim *sim, unsigned bar)
+static bool bar_is_decoded_locked(struct sim *sim, unsigned bar, uint64_t offset)
 {
+    if (offset >= sim_fault_window(sim, bar) || sim->fault == SIM_FAULT_ONES) {
+        return false;
+    }
     uint8_t type = sim->model->shape.bars[bar].type;
     uint16_t needed = DEXT_BAR_IS_IO(type) ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
     uint64_t type_bits = DEXT_BAR_IS_IO(type) ? 0x3 : 0xf;
@@ -136,7 +139,7 @@ static void direct_write(void *where, unsigned width, uint64_t value)
 void sim_memory_write_locked(struct sim *sim, unsigned bar, uint64_t offset, unsigned width,
                              uint64_t value)
 {
-    if (!bar_is_decoded_locked(sim, bar)) {
+    if (!bar_is_decoded_locked(sim, bar, offset)) {
         return;
     }
     void *direct = find_direct(sim, bar, offset);
@@ -154,7 +157,7 @@ void sim_memory_write_locked(struct sim *sim, unsigned bar, uint64_t offset, uns
 
 static uint64_t memory_read_locked(struct sim *sim, unsigned bar, uint64_t offset, unsigned width)
 {
-    if (!bar_is_decoded_locked(sim, bar)) {
+    if (!bar_is_decoded_locked(sim, bar, offset)) {
         return ones_of_width(width);
     }
     const void *direct = find_direct(sim, bar, offset);
@@ -217,7 +220,7 @@ int sim_memory_write(struct pci_provider *provider, unsigned bar, uint64_t offse
 int sim_bar_info(struct pci_provider *provider, unsigned bar, struct pci_bar_info *info)
 {
     const struct model_bar *shape = &sim_of(provider)->model->shape.bars[bar];
-    if (shape->bytes == 0) {
+    if (shape->bytes == 0 || sim_of(provider)->fault == SIM_FAULT_NO_BARS) {
         return -ENOENT;
     }
     *info = (struct pci_bar_info){.bytes = shape->bytes, .type = shape->type};
@@ -228,12 +231,19 @@ int sim_bar_memory(struct pci_provider *provider, unsigned bar, struct pci_bar_m
 {
     struct sim *sim = sim_of(provider);
     const struct model_bar *shape = &sim->model->shape.bars[bar];
-    *memory = (struct pci_bar_memory){.bytes = shape->bytes, .range_count = shape->direct_count};
+    if (sim->fault == SIM_FAULT_MAP) {
+        return -ENOMEM;
+    }
+    *memory = (struct pci_bar_memory){.bytes = sim_fault_window(sim, bar)};
     for (unsigned i = 0; i < shape->direct_count; i++) {
-        memory->ranges[i] = (struct pci_direct_range){.offset = shape->direct[i].offset,
-                                                      .bytes = shape->direct[i].bytes,
-                                                      .fd = sim->bars[bar].direct.fd,
-                                                      .fd_offset = shape->direct[i].offset};
+        if (shape->direct[i].offset + shape->direct[i].bytes > memory->bytes) {
+            break;
+        }
+        memory->ranges[memory->range_count++] =
+            (struct pci_direct_range){.offset = shape->direct[i].offset,
+                                      .bytes = shape->direct[i].bytes,
+                                      .fd = sim->bars[bar].direct.fd,
+                                      .fd_offset = shape->direct[i].offset};
     }
     return 0;
 }

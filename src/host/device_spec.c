@@ -177,12 +177,20 @@ static int spec_take_slots(struct device_spec *spec, const char *value, char **e
     return 0;
 }
 
+/* The back end knows which there are. */
+static int spec_take_fault(struct device_spec *spec, const char *value, char **error)
+{
+    (void)error;
+    spec->fault = value;
+    return 0;
+}
+
 static const struct {
     const char *key;
     int (*take)(struct device_spec *spec, const char *value, char **error);
 } spec_keys[] = {
     {"addr", spec_take_addr},         {"root", spec_take_root},   {"dart", spec_take_dart},
-    {"aperture", spec_take_aperture}, {"slots", spec_take_slots},
+    {"aperture", spec_take_aperture}, {"slots", spec_take_slots}, {"fault", spec_take_fault},
 };
 
 #define SPEC_KEY_COUNT (sizeof(spec_keys) / sizeof(spec_keys[0]))
@@ -285,7 +293,7 @@ const char *device_spec_hint(const struct device_spec *spec)
 {
     for (size_t i = 0; i < spec->option_count; i++) {
         if (!spec_model_takes(spec->model, spec->options[i].key)) {
-            return "; every device also takes addr, root, dart, aperture and slots";
+            return "; every device also takes addr, root, dart, aperture, slots and fault";
         }
     }
     return "";

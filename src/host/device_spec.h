@@ -14,8 +14,8 @@
 #define DEVICE_ROOT_MAX         64 /* with NUL */
 #define DEVICE_DEFAULT_ROOT     "pci-bridge0"
 
-/* "MODEL,addr=BB:DD.F[,root=NAME][,dart=…][,aperture=…][,slots=…][,key=value…]"; a replay device
- * may do without addr, and replay_spec.h makes of it what it stands for. */
+/* "MODEL,addr=BB:DD.F[,root=NAME][,dart=…][,aperture=…][,slots=…][,fault=…][,key=value…]"; a
+ * replay device may do without addr, and replay_spec.h makes of it what it stands for. */
 struct device_spec {
     char *text; /* owned; options point into it */
     const struct model_ops *model;
@@ -23,6 +23,7 @@ struct device_spec {
     struct pci_address address;
     char root[DEVICE_ROOT_MAX];
     struct dart_options dart;
+    const char *fault; /* of backend_sim_set_fault, points into text; NULL: none */
     struct model_option options[DEVICE_SPEC_MAX_OPTIONS]; /* what is left for the model */
     size_t option_count;
 };

@@ -90,6 +90,9 @@ int service_create(const struct service_owner *owner, const struct device_spec *
     struct dext_options options = {.access_open = access_open};
     int error = backend_sim_create(spec->model, spec->address, spec->options, spec->option_count,
                                    &spec->dart, &service->provider, error_text);
+    if (!error && spec->fault) {
+        error = backend_sim_set_fault(service->provider, spec->fault, error_text);
+    }
     if (!error) {
         error =
             dext_create(service->provider, &connection_dext_ops, service, &options, &service->dext);

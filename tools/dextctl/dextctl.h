@@ -39,6 +39,7 @@ extern const struct command command_dma;
 extern const struct command command_irq;
 extern const struct command command_reset;
 extern const struct command command_demo;
+extern const struct command command_doctor;
 
 #define ADDRESS_ROOT_BYTES 128
 

@@ -1,15 +1,18 @@
 /*
- * The client library's log, for whoever asks for it.
+ * The client library's log on stderr, and kept for the doctor's archive.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #ifndef DEXTLINK_DEXTCTL_LOG_H
 #define DEXTLINK_DEXTCTL_LOG_H
 
-/**
- * Send the log to stderr as DEXTLINK_LOG wants it (error, warning, info or debug); nowhere when
- * that is not set. Returns STATUS_USAGE, and says so, when it is something else.
- */
+/** Print the library's log as far as DEXTLINK_LOG says. Returns an exit status. */
 int log_start(void);
+
+/** Keep all of the log from here on, the first 256 KiB of it. */
+void log_keep_start(void);
+
+/** End that. Returns what was kept, for the caller to free; NULL when nothing was. */
+char *log_keep_end(void);
 
 #endif

@@ -16,7 +16,7 @@
 
 static const struct command *const commands[] = {
     &command_list, &command_show, &command_dump,  &command_config, &command_bar,
-    &command_dma,  &command_irq,  &command_reset, &command_demo,
+    &command_dma,  &command_irq,  &command_reset, &command_demo,   &command_doctor,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 

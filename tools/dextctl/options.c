@@ -96,6 +96,24 @@ static int parse_size(struct options *options, const char *value)
     return STATUS_OK;
 }
 
+static int parse_bundle(struct options *options, const char *value)
+{
+    options->bundle = value;
+    return STATUS_OK;
+}
+
+static int parse_vfio(struct options *options, const char *value)
+{
+    options->vfio = value;
+    return STATUS_OK;
+}
+
+static int parse_host_root(struct options *options, const char *value)
+{
+    options->host_root = value;
+    return STATUS_OK;
+}
+
 static const struct option_row {
     unsigned int bit;
     int letter; /* 0: none */
@@ -115,6 +133,13 @@ static const struct option_row {
     {OPTION_FORCE, 0, "force", NULL, "do it although it would hurt", NULL},
     {OPTION_FIRE, 0, "fire", NULL, "make the device fire (edu and testdev can)", NULL},
     {OPTION_SIZE, 0, "size", "BYTES", "bytes to copy, repeatable; K, M and G multiply", parse_size},
+    {OPTION_BUNDLE, 0, "bundle", "FILE", "write a tar archive for a bug report", parse_bundle},
+    {OPTION_WITH_SERIALS, 0, "with-serials", NULL, "leave serial numbers and names in the archive",
+     NULL},
+    {OPTION_VFIO, 0, "vfio", "BB:DD.F", "Linux: check that VFIO can pass this device on",
+     parse_vfio},
+    {OPTION_HOST_ROOT, 0, "host-root", "DIR", "Linux: look at the /sys, /dev and /proc below DIR",
+     parse_host_root},
     {OPTION_DEVICE, 0, "device", "SPEC",
      "use simulated devices of this process, repeatable:\n"
      "MODEL,addr=BB:DD.F[,root=NAME][,KEY=VALUE]...",

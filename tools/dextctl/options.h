@@ -28,6 +28,10 @@ enum option_bit {
     OPTION_FORCE = 1 << 16,
     OPTION_INTERVAL = 1 << 17,
     OPTION_VERIFY = 1 << 18,
+    OPTION_BUNDLE = 1 << 20,
+    OPTION_WITH_SERIALS = 1 << 21,
+    OPTION_VFIO = 1 << 22,
+    OPTION_HOST_ROOT = 1 << 23,
 };
 
 /* What the command line said. Texts are borrowed from argv; both arrays are owned. */
@@ -44,6 +48,9 @@ struct options {
     size_t device_count;
     uint64_t *sizes;
     size_t size_count;
+    const char *bundle; /* these NULL when not given */
+    const char *vfio;
+    const char *host_root;
 };
 
 /**

@@ -1,0 +1,128 @@
+/*
+ * The doctor on interrupts: what is granted against what there is, and that each vector arrives.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "doctor.h"
+#include "engine.h"
+
+#define CAP_ID_MSI  0x05
+#define CAP_ID_MSIX 0x11
+#define CAP_CONTROL 0x02
+#define ARRIVE_MS   500.0 /* for one fired vector; a machine under load takes some */
+#define PAUSE_NS    50000
+#define FIRE_MAX    64
+
+/* Vectors the device has; 0 when it has no messages. */
+static unsigned int device_vectors(const struct patient *patient, const char **kind)
+{
+    unsigned int msix = patient_capability(patient, CAP_ID_MSIX, false);
+    unsigned int msi = patient_capability(patient, CAP_ID_MSI, false);
+    *kind = msix ? "MSI-X" : "MSI";
+    if (msix) {
+        return (config_u16(&patient->image, msix + CAP_CONTROL) & 0x7ffu) + 1;
+    }
+    return msi ? 1u << ((config_u16(&patient->image, msi + CAP_CONTROL) >> 1) & 7u) : 0;
+}
+
+static void on_wake(void *opaque)
+{
+    atomic_store((_Atomic bool *)opaque, true);
+}
+
+/* Wait for a vector's bit. *pending gathers what came meanwhile. */
+static bool arrives(const struct patient *patient, uint32_t vector)
+{
+    const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    double deadline = now_ms() + ARRIVE_MS;
+    do {
+        uint64_t pending[4] = {0};
+        if (apple_dext_read_pending_irqs(patient->session.connection, pending) != KERN_SUCCESS) {
+            return false;
+        }
+        if (pending[vector / 64] >> (vector % 64) & 1) {
+            return true;
+        }
+        nanosleep(&pause, NULL);
+    } while (now_ms() < deadline);
+    return false;
+}
+
+static void fire_all(struct patient *patient, struct doctor_step *step, struct engine *engine,
+                     uint32_t granted)
+{
+    _Atomic bool woken = false;
+    uint32_t count = granted < FIRE_MAX ? granted : FIRE_MAX;
+    double worst = 0;
+    AppleDextInterruptNotify *notify =
+        apple_dext_interrupt_notify_create(patient->session.connection, on_wake, &woken);
+
+    for (uint32_t vector = 0; vector < count; vector++) {
+        double start = now_ms();
+        engine->ops->fire(engine, vector);
+        bool came = arrives(patient, vector);
+        engine->ops->acknowledge(engine, vector);
+        if (!came) {
+            doctor_fail(step, FINDING_IRQ_LOST,
+                        "vector %" PRIu32 " of %" PRIu32
+                        " was fired and did not arrive within %.0f ms",
+                        vector, granted, ARRIVE_MS);
+            break;
+        }
+        worst = now_ms() - start > worst ? now_ms() - start : worst;
+    }
+    /* The wake-up of the first vector comes by another path than its bit. */
+    for (double end = now_ms() + ARRIVE_MS;
+         notify && step->result == DOCTOR_OK && !atomic_load(&woken) && now_ms() < end;) {
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+    }
+    apple_dext_interrupt_notify_destroy(notify);
+    if (step->result == DOCTOR_OK && !atomic_load(&woken)) {
+        doctor_fail(step, FINDING_IRQ_LOST, "vectors are pending but nobody is woken");
+    }
+    doctor_say(step, "%" PRIu32 " vectors granted, %" PRIu32 " fired, the slowest took %.2f ms",
+               granted, count, worst);
+}
+
+void doctor_check_interrupts(struct patient *patient, struct doctor_step *step)
+{
+    const struct engine_ops *ops =
+        engine_find(patient->instance.vendor_id, patient->instance.device_id);
+    struct engine engine = {0};
+    const char *kind = NULL;
+    unsigned int wanted = device_vectors(patient, &kind);
+    uint32_t granted = 0;
+
+    if (wanted == 0) {
+        doctor_warn(step, FINDING_IRQ_LEGACY, "neither MSI nor MSI-X");
+        return;
+    }
+    if (!patient->may_disturb) {
+        doctor_skip(step, "the device may be in use");
+        return;
+    }
+    kern_return_t code = apple_dext_setup_interrupts(patient->session.connection, &granted);
+    if (code != KERN_SUCCESS || granted == 0) {
+        doctor_fail(step, FINDING_IRQ_NONE, "of %u %s vectors none is granted: %s", wanted, kind,
+                    code_text(code));
+        return;
+    }
+    if (granted < wanted && granted < 256) {
+        doctor_warn(step, FINDING_IRQ_NONE, "%" PRIu32 " of %u %s vectors are granted", granted,
+                    wanted, kind);
+        return;
+    }
+    if (!ops || patient->broken & NEED_MAP ||
+        engine_open(&engine, ops, &patient->session) != STATUS_OK) {
+        doctor_say(step, "%" PRIu32 " %s vectors granted; not fired: %s", granted, kind,
+                   ops ? "its registers cannot be mapped" : "its registers are not known here");
+        return;
+    }
+    fire_all(patient, step, &engine, granted);
+    engine_close(&engine);
+}
