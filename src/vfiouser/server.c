@@ -20,6 +20,8 @@
 #include "vfiouser/listener.h"
 #include "vfiouser/session.h"
 
+#define ACCEPT_RETRY_MS 100 /* when there is no descriptor for a client */
+
 struct vu_server {
     const struct vu_report *report;
     struct vu_device *device;
@@ -95,6 +97,7 @@ static int accept_client(struct vu_server *server, int *error)
 {
     struct pollfd fds[2] = {{.fd = server->wake[0], .events = POLLIN},
                             {.fd = server->listener.fd, .events = POLLIN}};
+    bool is_said = false;
     *error = 0;
     for (;;) {
         if (poll(fds, 2, -1) < 0 && errno != EINTR) {
@@ -110,9 +113,17 @@ static int accept_client(struct vu_server *server, int *error)
             fcntl(fd, F_SETFL, 0);
             return fd;
         }
-        if (errno == EMFILE || errno == ENFILE || errno == EBADF || errno == EINVAL) {
+        if (errno == EBADF || errno == EINVAL) {
             *error = -errno;
             return -1;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            if (!is_said) {
+                vu_say(server->report, VU_LEVEL_WARNING, "a client has to wait: %s",
+                       strerror(errno));
+            }
+            is_said = true;
+            poll(fds, 1, ACCEPT_RETRY_MS);
         }
     }
 }

@@ -273,6 +273,18 @@ class Descriptors(vfiousertest.DextTest, rules.Device):
         client.dma_map(RAM, ram.size, ram.fd)
         self.assertEqual(Testdev(client).access_write(RAM, 4, 1), 0)
 
+    def test_a_client_waits_until_there_is_one(self):
+        self.allow(0)
+        client = self.connect()
+        client.send(vu.VERSION, vu.version_payload())
+        self.assertTrue(client.is_silent(0.3))
+        self.assertTrue(vfiousertest.wait_until(
+            lambda: "a client has to wait: Too many open files" in self.server.said(), 5))
+        self.allow(20)
+        self.assertEqual(client.receive_reply(0, vu.VERSION).error, 0)
+        self.assert_in_step(client)
+        self.assertEqual(self.server.said().count("a client has to wait"), 1)
+
     def test_many_files(self):
         """Refused, or within the device's reach."""
         client = self.attach()
