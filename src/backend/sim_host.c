@@ -85,6 +85,12 @@ static void host_storage_submit(void *host, const struct model_storage_request *
     sim_storage_submit_locked(host, request);
 }
 
+static bool host_storage_submit_direct(void *host, const struct model_storage_request *request)
+{
+    struct sim *sim = host;
+    return may_master(sim) && sim_storage_submit_direct_locked(sim, request);
+}
+
 static bool host_storage_read_now(void *host, unsigned storage, uint64_t offset,
                                   const struct model_segment *segments, unsigned count)
 {
@@ -106,6 +112,7 @@ const struct model_host_ops sim_host_ops = {
     .timer_cancel = host_timer_cancel,
     .storage_open = host_storage_open,
     .storage_submit = host_storage_submit,
+    .storage_submit_direct = host_storage_submit_direct,
     .storage_read_now = host_storage_read_now,
     .poll_wake = host_poll_wake,
 };

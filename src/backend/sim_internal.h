@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/uio.h>
 
 #include "backend/sim.h"
 #include "base/shared_memory.h"
@@ -100,14 +101,27 @@ struct sim_storage_file {
     bool is_broken; /* data may have been lost: nothing is written any more */
 };
 
+#define SIM_PINS_MAX 40
+
+/* Memory within the device's reach, kept there while it is used without a copy. */
+struct sim_pins {
+    int count;
+    struct iovec pieces[SIM_PINS_MAX]; /* whoever uses them may take them off from the front */
+    struct dart_mapping *mappings[SIM_PINS_MAX];
+};
+
+struct sim_storage_operation {
+    struct model_storage_request request;
+    struct sim_pins pins; /* none: the data is in request.buffer */
+};
+
 struct sim_storage {
     bool is_started, is_stopping;
-    bool is_busy; /* an operation is under way */
     pthread_t thread;
     pthread_cond_t changed;
     unsigned file_count;
     struct sim_storage_file files[SIM_STORAGE_FILES];
-    struct model_storage_request *ring; /* of shape.storage_operations */
+    struct sim_storage_operation *ring; /* of shape.storage_operations; the first is under way */
     unsigned capacity, head, count;
 };
 
@@ -209,11 +223,21 @@ void sim_poll_wake_locked(struct sim *sim);
 int sim_storage_open(struct sim *sim, const char *path, bool is_read_only, unsigned *storage,
                      uint64_t *bytes);
 void sim_storage_submit_locked(struct sim *sim, const struct model_storage_request *request);
+/** As the host operation; bus mastering is on. */
+bool sim_storage_submit_direct_locked(struct sim *sim, const struct model_storage_request *request);
 /** Start the thread when the model opened something. 0, -ENOMEM, -errno of pthread_create. */
 int sim_storage_start(struct sim *sim);
 /** Stop, join and close; what has not begun ends with -ECANCELED. Takes what was never started.
  * Not with the lock held; the model still exists. */
 void sim_storage_stop(struct sim *sim);
+
+/* sim_pins.c */
+/** Pin all segments, in order, for the device to write or to read. False: none is pinned, as some
+ * of it is not plain memory. */
+bool sim_pins_take(struct sim *sim, const struct model_segment *segments, unsigned count,
+                   bool is_write, struct sim_pins *pins);
+/** Any thread. */
+void sim_pins_drop(struct sim *sim, struct sim_pins *pins);
 
 /* sim_storage_now.c */
 /** As the host operation; bus mastering is on. */

@@ -66,51 +66,39 @@ int sim_storage_open(struct sim *sim, const char *path, bool is_read_only, unsig
     return 0;
 }
 
-static int file_read(const struct sim_storage_file *file, uint8_t *buffer, uint64_t offset,
-                     uint64_t bytes)
+/* All of the pieces, which are used up. */
+static int file_transfer(const struct sim_storage_file *file, struct iovec *pieces, int count,
+                         uint64_t offset, bool is_write)
 {
-    while (bytes > 0) {
-        ssize_t count = pread(file->fd, buffer, bytes, (off_t)offset);
-        if (count == 0) {
-            return -EIO; /* somebody made the file shorter */
+    while (count > 0) {
+        ssize_t done = is_write ? pwritev(file->fd, pieces, count, (off_t)offset)
+                                : preadv(file->fd, pieces, count, (off_t)offset);
+        if (done == 0) {
+            return -EIO; /* of a read: somebody made the file shorter */
         }
-        if (count < 0) {
-            if (errno != EINTR) {
-                return -errno;
-            }
+        if (done < 0 && errno == EINTR) {
             continue;
         }
-        buffer += count;
-        offset += (uint64_t)count;
-        bytes -= (uint64_t)count;
-    }
-    return 0;
-}
-
-static int file_write(const struct sim_storage_file *file, const uint8_t *buffer, uint64_t offset,
-                      uint64_t bytes)
-{
-    while (bytes > 0) {
-        ssize_t count = pwrite(file->fd, buffer, bytes, (off_t)offset);
-        if (count == 0) {
-            return -EIO;
+        if (done < 0) {
+            return -errno;
         }
-        if (count < 0) {
-            if (errno != EINTR) {
-                return -errno;
-            }
-            continue;
+        offset += (uint64_t)done;
+        while (count > 0 && (size_t)done >= pieces->iov_len) {
+            done -= (ssize_t)pieces->iov_len;
+            pieces++;
+            count--;
         }
-        buffer += count;
-        offset += (uint64_t)count;
-        bytes -= (uint64_t)count;
+        if (done > 0) {
+            pieces->iov_base = (uint8_t *)pieces->iov_base + done;
+            pieces->iov_len -= (size_t)done;
+        }
     }
     return 0;
 }
 
 static int file_zero(const struct sim_storage_file *file, uint64_t offset, uint64_t bytes)
 {
-    static const uint8_t zeros[ZEROS_BYTES];
+    static uint8_t zeros[ZEROS_BYTES]; /* only ever read */
     int result;
     do {
         result = fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
@@ -121,7 +109,8 @@ static int file_zero(const struct sim_storage_file *file, uint64_t offset, uint6
     }
     while (bytes > 0) {
         uint64_t count = bytes < ZEROS_BYTES ? bytes : ZEROS_BYTES;
-        result = file_write(file, zeros, offset, count);
+        struct iovec piece = {.iov_base = zeros, .iov_len = count};
+        result = file_transfer(file, &piece, 1, offset, true);
         if (result < 0) {
             return result;
         }
@@ -147,8 +136,21 @@ static int file_sync(struct sim_storage_file *file)
     return 0;
 }
 
-static int operation_run(struct sim_storage_file *file, const struct model_storage_request *request)
+static int operation_transfer(const struct sim_storage_file *file,
+                              struct sim_storage_operation *operation)
 {
+    const struct model_storage_request *request = &operation->request;
+    bool is_write = request->action == MODEL_STORAGE_WRITE;
+    struct iovec buffer = {.iov_base = request->buffer, .iov_len = request->bytes};
+    return operation->pins.count > 0
+               ? file_transfer(file, operation->pins.pieces, operation->pins.count, request->offset,
+                               is_write)
+               : file_transfer(file, &buffer, 1, request->offset, is_write);
+}
+
+static int operation_run(struct sim_storage_file *file, struct sim_storage_operation *operation)
+{
+    const struct model_storage_request *request = &operation->request;
     bool is_read = request->action == MODEL_STORAGE_READ;
     int result = 0;
     if (!is_read && file->is_broken) {
@@ -162,9 +164,9 @@ static int operation_run(struct sim_storage_file *file, const struct model_stora
     }
     switch (request->action) {
     case MODEL_STORAGE_READ:
-        return file_read(file, request->buffer, request->offset, request->bytes);
+        return operation_transfer(file, operation);
     case MODEL_STORAGE_WRITE:
-        result = file_write(file, request->buffer, request->offset, request->bytes);
+        result = operation_transfer(file, operation);
         break;
     case MODEL_STORAGE_ZERO:
         result = file_zero(file, request->offset, request->bytes);
@@ -187,6 +189,27 @@ static void failure_log(const struct sim *sim, const struct model_storage_reques
                 request->bytes, strerror(-result));
 }
 
+/* The first of the ring, which stays there meanwhile. */
+static void run_first_locked(struct sim *sim)
+{
+    struct sim_storage *all = &sim->storage;
+    struct sim_storage_operation *operation = &all->ring[all->head];
+    const unsigned tag = operation->request.tag;
+    int result = -ECANCELED; /* nobody waits for the answer */
+    if (!all->is_stopping) {
+        sim_unlock(sim);
+        result = operation_run(&all->files[operation->request.storage], operation);
+        sim_lock(sim);
+    }
+    sim_pins_drop(sim, &operation->pins);
+    if (result < 0 && result != -ECANCELED) {
+        failure_log(sim, &operation->request, result);
+    }
+    all->head = (all->head + 1) % all->capacity;
+    all->count--;
+    sim->model->ops->storage_done(sim->model, tag, result);
+}
+
 static void *storage_thread(void *context)
 {
     struct sim *sim = context;
@@ -199,32 +222,42 @@ static void *storage_thread(void *context)
         if (all->count == 0) {
             break;
         }
-        struct model_storage_request request = all->ring[all->head];
-        all->head = (all->head + 1) % all->capacity;
-        all->count--;
-        int result = -ECANCELED; /* nobody waits for the answer */
-        if (!all->is_stopping) {
-            all->is_busy = true;
-            sim_unlock(sim);
-            result = operation_run(&all->files[request.storage], &request);
-            sim_lock(sim);
-            all->is_busy = false;
-        }
-        if (result < 0 && result != -ECANCELED) {
-            failure_log(sim, &request, result);
-        }
-        sim->model->ops->storage_done(sim->model, request.tag, result);
+        run_first_locked(sim);
     }
     sim_unlock(sim);
     return NULL;
 }
 
+/* Where the next operation goes. */
+static struct sim_storage_operation *next_locked(struct sim_storage *all)
+{
+    return &all->ring[(all->head + all->count) % all->capacity];
+}
+
+static void begin_next_locked(struct sim_storage *all, const struct model_storage_request *request)
+{
+    next_locked(all)->request = *request;
+    if (all->count++ == 0) {
+        pthread_cond_signal(&all->changed);
+    }
+}
+
 void sim_storage_submit_locked(struct sim *sim, const struct model_storage_request *request)
 {
     struct sim_storage *all = &sim->storage;
-    all->ring[(all->head + all->count) % all->capacity] = *request;
-    all->count++;
-    pthread_cond_signal(&all->changed);
+    next_locked(all)->pins.count = 0;
+    begin_next_locked(all, request);
+}
+
+bool sim_storage_submit_direct_locked(struct sim *sim, const struct model_storage_request *request)
+{
+    struct sim_storage *all = &sim->storage;
+    if (!sim_pins_take(sim, request->segments, request->segment_count, false,
+                       &next_locked(all)->pins)) {
+        return false;
+    }
+    begin_next_locked(all, request);
+    return true;
 }
 
 int sim_storage_start(struct sim *sim)

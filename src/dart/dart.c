@@ -35,6 +35,9 @@ struct dart {
     _Atomic uint64_t faults;
     _Atomic iova_t last_fault;
     struct history freed;
+    pthread_mutex_t unpin_lock; /* with unpinned: for who waits for pins to go */
+    pthread_cond_t unpinned;
+    _Atomic unsigned unpin_waiters;
 };
 
 static uint64_t monotonic_ns(void)
@@ -111,6 +114,8 @@ int dart_create(const struct dart_options *options, dart_fault_fn on_fault, void
     if (result < 0) {
         goto free_index;
     }
+    pthread_mutex_init(&dart->unpin_lock, NULL);
+    pthread_cond_init(&dart->unpinned, NULL);
     *out = dart;
     return 0;
 
@@ -144,6 +149,8 @@ void dart_destroy(struct dart *dart)
     }
     mapping_index_destroy(&dart->mappings);
     pthread_rwlock_destroy(&dart->lock);
+    pthread_cond_destroy(&dart->unpinned);
+    pthread_mutex_destroy(&dart->unpin_lock);
     granules_destroy(&dart->granules);
     free(dart);
 }
@@ -234,21 +241,6 @@ int dart_map(struct dart *dart, struct dma_memory *memory, uint64_t offset, uint
     }
     *out = &mapping->public;
     return 0;
-}
-
-void dart_unmap(struct dart *dart, struct dart_mapping *public)
-{
-    if (!public) {
-        return;
-    }
-    struct mapping *mapping = (struct mapping *)public;
-    pthread_rwlock_wrlock(&dart->lock);
-    drop(dart, mapping);
-    dart->statistics.live_mappings--;
-    dart->statistics.live_bytes -= mapping->charged_bytes;
-    history_add(&dart->freed, public->bus_address, mapping->last, mapping->owner, monotonic_ns());
-    pthread_rwlock_unlock(&dart->lock);
-    free(mapping);
 }
 
 static void fault_add_nearest(struct dart *dart, struct dart_fault *fault)
@@ -375,28 +367,68 @@ int dart_device_write(struct dart *dart, iova_t bus_address, const void *buffer,
     return access_run(dart, &access);
 }
 
-void dart_hold(struct dart *dart)
-{
-    pthread_rwlock_rdlock(&dart->lock);
-}
-
-void *dart_point(struct dart *dart, iova_t bus_address, size_t length, bool is_write, size_t *bytes)
+void *dart_pin(struct dart *dart, iova_t bus_address, size_t length, bool is_write, size_t *bytes,
+               struct dart_mapping **pinned)
 {
     enum dart_direction wanted = is_write ? DART_DEVICE_WRITES : DART_DEVICE_READS;
-    const struct mapping *mapping = mapping_index_at_or_above(&dart->mappings, bus_address);
-    if (!mapping || mapping->public.bus_address > bus_address || !(mapping->direction & wanted) ||
-        !mapping->memory->ops->point) {
-        return NULL;
+    void *where = NULL;
+    pthread_rwlock_rdlock(&dart->lock);
+    struct mapping *mapping = mapping_index_at_or_above(&dart->mappings, bus_address);
+    if (mapping && mapping->public.bus_address <= bus_address && (mapping->direction & wanted) &&
+        mapping->memory->ops->point) {
+        uint64_t here = mapping->last - bus_address;
+        *bytes = length - 1 <= here ? length : (size_t)here + 1;
+        uint64_t offset = mapping->memory_offset + (bus_address - mapping->public.bus_address);
+        where = mapping->memory->ops->point(mapping->memory, offset, *bytes, is_write);
     }
-    uint64_t here = mapping->last - bus_address;
-    *bytes = length - 1 <= here ? length : (size_t)here + 1;
-    uint64_t offset = mapping->memory_offset + (bus_address - mapping->public.bus_address);
-    return mapping->memory->ops->point(mapping->memory, offset, *bytes, is_write);
+    if (where) {
+        atomic_fetch_add(&mapping->pins, 1);
+        *pinned = &mapping->public;
+    }
+    pthread_rwlock_unlock(&dart->lock);
+    return where;
 }
 
-void dart_release(struct dart *dart)
+void dart_unpin(struct dart *dart, struct dart_mapping *pinned)
 {
+    struct mapping *mapping = (struct mapping *)pinned;
+    /* The mapping may be freed as soon as it has no pin. Who waits says so before it looks. */
+    if (atomic_fetch_sub(&mapping->pins, 1) == 1 && atomic_load(&dart->unpin_waiters) > 0) {
+        pthread_mutex_lock(&dart->unpin_lock);
+        pthread_cond_broadcast(&dart->unpinned);
+        pthread_mutex_unlock(&dart->unpin_lock);
+    }
+}
+
+/* Of a mapping that cannot be found any more. */
+static void wait_until_unpinned(struct dart *dart, struct mapping *mapping)
+{
+    if (atomic_load(&mapping->pins) == 0) {
+        return;
+    }
+    atomic_fetch_add(&dart->unpin_waiters, 1);
+    pthread_mutex_lock(&dart->unpin_lock);
+    while (atomic_load(&mapping->pins) > 0) {
+        pthread_cond_wait(&dart->unpinned, &dart->unpin_lock);
+    }
+    pthread_mutex_unlock(&dart->unpin_lock);
+    atomic_fetch_sub(&dart->unpin_waiters, 1);
+}
+
+void dart_unmap(struct dart *dart, struct dart_mapping *public)
+{
+    if (!public) {
+        return;
+    }
+    struct mapping *mapping = (struct mapping *)public;
+    pthread_rwlock_wrlock(&dart->lock);
+    drop(dart, mapping);
+    dart->statistics.live_mappings--;
+    dart->statistics.live_bytes -= mapping->charged_bytes;
+    history_add(&dart->freed, public->bus_address, mapping->last, mapping->owner, monotonic_ns());
     pthread_rwlock_unlock(&dart->lock);
+    wait_until_unpinned(dart, mapping);
+    free(mapping);
 }
 
 void dart_get_statistics(struct dart *dart, struct dart_statistics *out)

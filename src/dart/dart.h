@@ -97,7 +97,8 @@ int dart_map(struct dart *dart, struct dma_memory *memory, uint64_t offset, uint
              iova_t wanted, enum dart_direction direction, uint64_t owner,
              struct dart_mapping **out);
 
-/** End a mapping; blocks until accesses under way are over. NULL is fine. */
+/** End a mapping; blocks until accesses under way are over and it is pinned no more: to the end of
+ * an operation of a disk, where that works on it. NULL is fine. */
 void dart_unmap(struct dart *dart, struct dart_mapping *mapping);
 
 /**
@@ -110,16 +111,14 @@ int dart_device_read(struct dart *dart, iova_t bus_address, void *buffer, size_t
 int dart_device_write(struct dart *dart, iova_t bus_address, const void *buffer, size_t length);
 
 /**
- * For accesses without a copy: keep every mapping as it is, find plain memory of the device's, use
- * it, let go. Between hold and release no other call to this DART by the same thread, and nothing
- * that waits: unmapping does. dart_point: memory at bus_address for *bytes (> 0, at most length) of
- * the length (> 0) asked for; NULL when there is no mapping, not for that direction, or no plain
- * memory; that is no fault, the plain calls above report it.
+ * For accesses without a copy: plain memory at bus_address for *bytes (> 0, at most length) of the
+ * length (> 0) asked for. It may be used until dart_unpin(*pinned), which any thread may call once:
+ * dart_unmap of that mapping waits for it, and nothing else does. NULL when there is no mapping,
+ * not for that direction, or no plain memory; that is no fault, the plain calls above report it.
  */
-void dart_hold(struct dart *dart);
-void *dart_point(struct dart *dart, iova_t bus_address, size_t length, bool is_write,
-                 size_t *bytes);
-void dart_release(struct dart *dart);
+void *dart_pin(struct dart *dart, iova_t bus_address, size_t length, bool is_write, size_t *bytes,
+               struct dart_mapping **pinned);
+void dart_unpin(struct dart *dart, struct dart_mapping *pinned);
 
 /** Say a fault in one line of text, cut at size (> 0) like snprintf; 256 bytes hold every report.
  * Pure, any thread, also inside the fault handler. */

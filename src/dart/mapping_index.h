@@ -29,6 +29,7 @@ struct mapping {
     uint64_t first_granule; /* GRANULES_NONE with identity */
     uint64_t granule_count;
     uint64_t charged_bytes; /* against the aperture */
+    _Atomic unsigned pins;  /* none is added once it is out of the index */
 };
 
 RB_HEAD(mapping_tree, mapping);

@@ -28,6 +28,12 @@ enum model_storage_action {
     MODEL_STORAGE_FLUSH, /* everything that was done before survives a power cut; no range */
 };
 
+/* A piece of memory as the device addresses it. */
+struct model_segment {
+    uint64_t address;
+    uint32_t bytes;
+};
+
 /* One operation on a storage. Those of one storage are carried out in the order of submission. */
 struct model_storage_request {
     unsigned storage; /* handle of storage_open */
@@ -35,13 +41,9 @@ struct model_storage_request {
     bool is_durable; /* done when it survives a power cut; a read: what it has read does */
     uint64_t offset, bytes;
     void *buffer; /* of bytes; borrowed until ops->storage_done, resets or not. NULL without data */
+    const struct model_segment *segments; /* with storage_submit_direct; borrowed for the call */
+    unsigned segment_count;
     unsigned tag; /* for storage_done; unique among the operations of the device under way */
-};
-
-/* A piece of memory as the device addresses it. */
-struct model_segment {
-    uint64_t address;
-    uint32_t bytes;
 };
 
 /* What a model may ask of the world. Every member is required. No member blocks for long, calls
@@ -79,6 +81,12 @@ struct model_host_ops {
     /* Start an operation; ops->storage_done follows, later, whatever happens to the device. The
      * range lies inside the size that storage_open told. */
     void (*storage_submit)(void *host, const struct model_storage_request *request);
+
+    /* storage_submit of a write whose data is taken from memory within the device's reach, some
+     * time before it is done: request->segments, of request->bytes together, instead of buffer.
+     * False, and nothing was started: some of it is not the host's to reach without a copy, or bus
+     * mastering is off. Whoever unmaps that memory waits for the end of the operation. */
+    bool (*storage_submit_direct)(void *host, const struct model_storage_request *request);
 
     /* Read from a storage straight to memory, count segments one after the other, if that can be
      * done at once: nothing of the storages is under way, the data is at hand, the memory is the

@@ -28,6 +28,7 @@
 #include "apple-dext-client.h"
 #include "base/log.h"
 #include "dext-host.h"
+#include "file_faults.h"
 #include "nvme_driver.h"
 #include "nvme_pattern.h"
 
@@ -40,73 +41,6 @@
 static char folder[] = "/tmp/dextlink-nvme-XXXXXX";
 static char path[sizeof(folder) + 32];
 static bool has_small_disk;
-
-/* ---- Calls that fail. */
-
-struct fault {
-    _Atomic int calls_left; /* that still work; then all fail with error */
-    _Atomic int error;      /* 0: none fails */
-    _Atomic bool is_short;  /* half of what was asked for is done, each time */
-};
-
-static struct fault reading, writing, syncing, punching;
-
-static bool call_fails(struct fault *fault)
-{
-    if (fault->error == 0 || fault->calls_left-- > 0) {
-        return false;
-    }
-    errno = fault->error;
-    return true;
-}
-
-static void fail_after(struct fault *fault, int calls, int error)
-{
-    fault->calls_left = calls;
-    fault->error = error;
-}
-
-static void heal(void)
-{
-    reading.error = writing.error = syncing.error = punching.error = 0;
-    reading.is_short = writing.is_short = false;
-}
-
-ssize_t __real_pread64(int fd, void *buffer, size_t bytes, off_t offset);
-ssize_t __wrap_pread64(int fd, void *buffer, size_t bytes, off_t offset);
-ssize_t __real_pwrite64(int fd, const void *buffer, size_t bytes, off_t offset);
-ssize_t __wrap_pwrite64(int fd, const void *buffer, size_t bytes, off_t offset);
-int __real_fdatasync(int fd);
-int __wrap_fdatasync(int fd);
-int __real_fallocate64(int fd, int mode, off_t offset, off_t bytes);
-int __wrap_fallocate64(int fd, int mode, off_t offset, off_t bytes);
-
-static size_t shortened(const struct fault *fault, size_t bytes)
-{
-    return fault->is_short && bytes > 1 ? bytes / 2 : bytes;
-}
-
-ssize_t __wrap_pread64(int fd, void *buffer, size_t bytes, off_t offset)
-{
-    return call_fails(&reading) ? -1
-                                : __real_pread64(fd, buffer, shortened(&reading, bytes), offset);
-}
-
-ssize_t __wrap_pwrite64(int fd, const void *buffer, size_t bytes, off_t offset)
-{
-    return call_fails(&writing) ? -1
-                                : __real_pwrite64(fd, buffer, shortened(&writing, bytes), offset);
-}
-
-int __wrap_fdatasync(int fd)
-{
-    return call_fails(&syncing) ? -1 : __real_fdatasync(fd);
-}
-
-int __wrap_fallocate64(int fd, int mode, off_t offset, off_t bytes)
-{
-    return call_fails(&punching) ? -1 : __real_fallocate64(fd, mode, offset, bytes);
-}
 
 /* ---- A host with the device, and its driver. */
 

@@ -279,6 +279,50 @@ static void storage_submit(void *host, const struct model_storage_request *reque
         ASAN_POISON_MEMORY_REGION(request->buffer, request->bytes);
 }
 
+static bool gather(struct world *world, const struct model_storage_request *request, uint8_t *out)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < request->segment_count; i++)
+        bytes += request->segments[i].bytes;
+    if (bytes != request->bytes)
+        world_fail("segments of another length than the operation");
+    for (unsigned i = 0; i < request->segment_count; i++) {
+        const struct model_segment *segment = &request->segments[i];
+        for (uint32_t done = 0; done < segment->bytes;) {
+            uint64_t bus = segment->address + done;
+            size_t piece = piece_bytes(bus, segment->bytes - done);
+            const uint8_t *page = page_find(world, bus, WORLD_READABLE);
+            if (page == NULL)
+                return false;
+            memcpy(out, page, piece);
+            out += piece;
+            done += (uint32_t)piece;
+        }
+    }
+    return true;
+}
+
+/* Now and then. The data is taken at once, into a copy of the operation's own. */
+static bool storage_submit_direct(void *host, const struct model_storage_request *request)
+{
+    struct world *world = host;
+    struct model_storage_request taken = *request;
+
+    if (request->action != MODEL_STORAGE_WRITE || request->buffer != NULL ||
+        request->segment_count == 0)
+        world_fail("a direct operation with a bad action or buffer");
+    if (world->writes_direct++ % 3 == 0 || !is_master(world))
+        return false;
+    taken.buffer = malloc(request->bytes);
+    if (taken.buffer == NULL || !gather(world, request, taken.buffer)) {
+        free(taken.buffer);
+        return false;
+    }
+    storage_submit(host, &taken);
+    return true;
+}
+
 /* Now and then: every third is not to be had at once. */
 static bool storage_read_now(void *host, unsigned storage, uint64_t offset,
                              const struct model_segment *segments, unsigned count)
@@ -310,8 +354,10 @@ static bool storage_read_now(void *host, unsigned storage, uint64_t offset,
 }
 
 static const struct model_host_ops host_ops = {
-    dma_read,     dma_write,    message,        now_ns,           timer_arm,
-    timer_cancel, storage_open, storage_submit, storage_read_now, poll_wake,
+    dma_read,         dma_write,      message,
+    now_ns,           timer_arm,      timer_cancel,
+    storage_open,     storage_submit, storage_submit_direct,
+    storage_read_now, poll_wake,
 };
 
 static void attach_direct(struct world *world)
@@ -503,7 +549,9 @@ bool world_storage_done(struct world *world, unsigned which, int result)
         ASAN_UNPOISON_MEMORY_REGION(operation.request.buffer, operation.request.bytes);
     if (result == 0)
         operation_run(world, &operation.request);
-    else if (is_waited_for && !is_own)
+    if (operation.request.segment_count > 0)
+        free(operation.request.buffer);
+    if (result != 0 && is_waited_for && !is_own)
         world->failed[tag] = (struct world_failed){true, operation.sqid, operation.cid};
     call_begin(world);
     world->model->ops->storage_done(world->model, tag, result);

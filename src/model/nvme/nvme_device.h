@@ -275,6 +275,9 @@ void nvme_storage_start(struct nvme *dev, struct nvme_request *request,
 uint8_t *nvme_storage_memory(const struct nvme_namespace *ns, uint64_t block);
 /** Read the range of request to its memory without any waiting; false when that cannot be. */
 bool nvme_storage_read_now(struct nvme *dev, const struct nvme_request *request);
+/** Start a write of request's range, in a file, from the command's memory without a copy. False:
+ * that cannot be done, nothing was started. */
+bool nvme_storage_write_direct(struct nvme *dev, struct nvme_request *request, bool is_durable);
 /** Blocks a zeroing operation may have. */
 uint64_t nvme_storage_zero_blocks(const struct nvme_namespace *ns);
 void nvme_storage_done(struct model *model, unsigned tag, int result);

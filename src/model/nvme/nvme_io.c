@@ -168,17 +168,20 @@ static uint16_t write_step(struct nvme *dev, struct nvme_request *request, int r
 static uint16_t write_start(struct nvme *dev, struct nvme_request *request)
 {
     uint16_t status = transfer_take(dev, request);
-    if (status == NVME_SUCCESS)
-        status = nvme_data_read(dev, &request->data, request->buffer);
     if (status != NVME_SUCCESS)
         return status;
-    /* By way of the buffer: data that cannot be read to the end must not overwrite any. */
     uint8_t *memory = nvme_storage_memory(request->ns, request->range.first);
+    request->step = write_step;
+    if (memory == NULL && nvme_storage_write_direct(dev, request, is_durable(dev, request)))
+        return NVME_LATER;
+    /* By way of the buffer: data that cannot be read to the end must not overwrite any. */
+    status = nvme_data_read(dev, &request->data, request->buffer);
+    if (status != NVME_SUCCESS)
+        return status;
     if (memory != NULL) {
         memcpy(memory, request->buffer, request->data.bytes);
         return write_step(dev, request, 0);
     }
-    request->step = write_step;
     nvme_storage_start(dev, request, MODEL_STORAGE_WRITE, is_durable(dev, request),
                        request->range.first, range_blocks(request));
     return NVME_LATER;

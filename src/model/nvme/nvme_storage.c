@@ -47,24 +47,49 @@ bool nvme_storage_read_now(struct nvme *dev, const struct nvme_request *request)
     return true;
 }
 
-void nvme_storage_start(struct nvme *dev, struct nvme_request *request,
-                        enum model_storage_action action, bool is_durable, uint64_t first,
-                        uint64_t count)
+static struct model_storage_request operation_of(const struct nvme *dev,
+                                                 const struct nvme_request *request,
+                                                 enum model_storage_action action, bool is_durable,
+                                                 uint64_t first, uint64_t count)
 {
-    const struct model_host *host = &dev->model.host;
     const struct nvme_namespace *ns = request->ns;
-    bool has_data = action == MODEL_STORAGE_READ || action == MODEL_STORAGE_WRITE;
-    const struct model_storage_request operation = {
+
+    return (struct model_storage_request){
         .storage = ns->storage,
         .action = action,
         .is_durable = is_durable,
         .offset = first << ns->block_shift,
         .bytes = count << ns->block_shift,
-        .buffer = has_data ? request->buffer : NULL,
         .tag = (unsigned)(request - dev->requests),
     };
+}
 
-    if (ns->memory != NULL) {
+bool nvme_storage_write_direct(struct nvme *dev, struct nvme_request *request, bool is_durable)
+{
+    const struct model_host *host = &dev->model.host;
+    struct model_storage_request operation =
+        operation_of(dev, request, MODEL_STORAGE_WRITE, is_durable, request->range.first,
+                     request->range.end - request->range.first);
+
+    operation.segments = request->data.segments;
+    operation.segment_count = request->data.count;
+    if (!host->ops->storage_submit_direct(host->context, &operation))
+        return false;
+    request->state = NVME_REQUEST_STORAGE;
+    return true;
+}
+
+void nvme_storage_start(struct nvme *dev, struct nvme_request *request,
+                        enum model_storage_action action, bool is_durable, uint64_t first,
+                        uint64_t count)
+{
+    const struct model_host *host = &dev->model.host;
+    struct model_storage_request operation =
+        operation_of(dev, request, action, is_durable, first, count);
+
+    if (action == MODEL_STORAGE_READ || action == MODEL_STORAGE_WRITE)
+        operation.buffer = request->buffer;
+    if (request->ns->memory != NULL) {
         memory_run(dev, request, &operation);
         return;
     }

@@ -469,46 +469,6 @@ static void a_fault_names_who_freed_the_address(void **state)
     dart_destroy(dart);
 }
 
-static void *byte_memory_point(struct dma_memory *memory, uint64_t offset, size_t length,
-                               bool is_write)
-{
-    return ((struct byte_memory *)memory)->bytes + offset;
-}
-
-static void memory_is_pointed_to(void **state)
-{
-    (void)state;
-    unsigned char bytes[300];
-    struct byte_memory memory = byte_memory_over(bytes, sizeof(bytes), 100);
-    const struct dma_memory_ops pointing = {.point = byte_memory_point};
-    struct dart *dart = NULL;
-    struct dart_mapping *mapping = NULL;
-    size_t count = 0;
-    assert_int_equal(dart_create(NULL, NULL, NULL, &dart), 0);
-    assert_int_equal(dart_map(dart, &memory.memory, 50, 200, 0, DART_DEVICE_WRITES, 1, &mapping),
-                     0);
-    iova_t at = mapping->bus_address;
-    dart_hold(dart);
-    assert_null(dart_point(dart, at, 10, true, &count)); /* memory that cannot */
-    memory.memory.ops = &pointing;
-    assert_ptr_equal(dart_point(dart, at, 10, true, &count), bytes + 50);
-    assert_int_equal(count, 10);
-    assert_ptr_equal(dart_point(dart, at + 150, 100, true, &count), bytes + 200);
-    assert_int_equal(count, 50); /* to the end of the mapping */
-    assert_ptr_equal(dart_point(dart, at + 199, SIZE_MAX, true, &count), bytes + 249);
-    assert_int_equal(count, 1);
-    assert_null(dart_point(dart, at, 10, false, &count)); /* not for reading */
-    assert_null(dart_point(dart, at - 1, 10, true, &count));
-    assert_null(dart_point(dart, at + 200, 10, true, &count));
-    assert_null(dart_point(dart, UINT64_MAX, 10, true, &count));
-    dart_release(dart);
-    struct dart_statistics statistics;
-    dart_get_statistics(dart, &statistics);
-    assert_int_equal(statistics.faults, 0);
-    dart_unmap(dart, mapping);
-    dart_destroy(dart);
-}
-
 static void a_fault_is_said_in_one_line(void **state)
 {
     (void)state;
@@ -562,7 +522,6 @@ int main(void)
         cmocka_unit_test(directions_are_enforced),
         cmocka_unit_test(pages_that_are_gone_fault),
         cmocka_unit_test(a_fault_names_who_freed_the_address),
-        cmocka_unit_test(memory_is_pointed_to),
         cmocka_unit_test(a_fault_is_said_in_one_line),
     };
     return cmocka_run_group_tests_name("dart", tests, NULL, NULL);

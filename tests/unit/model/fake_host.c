@@ -134,6 +134,36 @@ static void storage_submit(void *host, const struct model_storage_request *reque
     fake->operations[fake->operation_count++] = *request;
 }
 
+/* The copy in buffer is the operation's; segment_count says so. */
+static bool storage_submit_direct(void *host, const struct model_storage_request *request)
+{
+    struct fake_host *fake = host;
+    struct model_storage_request taken = *request;
+    uint64_t bytes = 0;
+
+    assert_int_equal(request->action, MODEL_STORAGE_WRITE);
+    assert_null(request->buffer);
+    assert_true(request->segment_count > 0);
+    if (!fake->submits_direct)
+        return false;
+    taken.buffer = malloc(request->bytes);
+    taken.segments = NULL;
+    for (unsigned i = 0; i < request->segment_count; i++) {
+        const struct model_segment *segment = &request->segments[i];
+        assert_true(range_is_within(bytes, segment->bytes, request->bytes));
+        if (dma_read(host, segment->address, (uint8_t *)taken.buffer + bytes, segment->bytes) !=
+            0) {
+            free(taken.buffer);
+            return false;
+        }
+        bytes += segment->bytes;
+    }
+    assert_int_equal(bytes, request->bytes);
+    storage_submit(host, &taken);
+    fake->submitted_direct++;
+    return true;
+}
+
 bool fake_storage_step(struct fake_host *fake, int error)
 {
     if (fake->operation_count == 0)
@@ -149,6 +179,8 @@ bool fake_storage_step(struct fake_host *fake, int error)
         memcpy(bytes, request.buffer, request.bytes);
     else if (error == 0 && request.action == MODEL_STORAGE_ZERO)
         memset(bytes, 0, request.bytes);
+    if (request.segment_count > 0)
+        free(request.buffer);
     fake->model->ops->storage_done(fake->model, request.tag, error);
     return true;
 }
@@ -185,8 +217,10 @@ static void poll_wake(void *host)
 }
 
 static const struct model_host_ops host_ops = {
-    dma_read,     dma_write,    message,        now_ns,           timer_arm,
-    timer_cancel, storage_open, storage_submit, storage_read_now, poll_wake,
+    dma_read,         dma_write,      message,
+    now_ns,           timer_arm,      timer_cancel,
+    storage_open,     storage_submit, storage_submit_direct,
+    storage_read_now, poll_wake,
 };
 
 /* Split "key=value"; the copies stay in texts, which the caller frees. */

@@ -47,8 +47,9 @@ struct fake_host {
     struct fake_storage storages[FAKE_STORAGES];
     struct model_storage_request operations[FAKE_OPERATIONS]; /* submitted, first comes first */
     unsigned operation_count;
-    bool reads_now; /* storage_read_now works */
-    unsigned reads_done_now;
+    bool reads_now;      /* storage_read_now works */
+    bool submits_direct; /* storage_submit_direct works; it takes the data at once */
+    unsigned reads_done_now, submitted_direct;
     bool is_woken;         /* ops->poll is due now */
     uint64_t poll_at_ns;   /* or then; UINT64_MAX: not by itself */
     uint64_t poll_wait_ns; /* the last answer */

@@ -523,6 +523,35 @@ static void reads_at_once_what_can_be(void **state)
     driver_stop(&driver);
 }
 
+/* Data that the host can take from the client's memory itself is not copied before. */
+static void writes_straight_from_memory(void **state)
+{
+    static const char *const drive[] = {"drive=a", NULL};
+    struct command write = {.opcode = 1, .nsid = 1, .prp1 = DATA + 0x4000, .dw10 = 8, .dw12 = 7};
+    (void)state;
+    driver_start(&driver, drive);
+    driver_create_queues(&driver, 1, 8);
+    driver.fake.submits_direct = true;
+    driver_pattern(&driver, DATA + 0x4000, 4096, 5);
+    assert_int_equal(driver_run(&driver, 1, &write, NULL), 0);
+    assert_int_equal(driver.fake.submitted_direct, 1);
+    assert_int_equal(driver_io(&driver, 2, 8, 8), 0);
+    assert_true(driver_matches(&driver, DATA, 4096, 5));
+    /* Its errors are those of any write; memory that is not there fails as without it. */
+    driver_submit(&driver, 1, &write);
+    while (driver.fake.operation_count == 0)
+        fake_run(&driver.fake, 1);
+    assert_true(fake_storage_step(&driver.fake, -ENOSPC));
+    struct completion completion;
+    fake_run(&driver.fake, 10);
+    assert_true(driver_poll(&driver, 1, &completion));
+    assert_int_equal(completion.status & 0x7ff, 0x081);
+    write.prp1 = 0x1000;
+    assert_int_equal(driver_run(&driver, 1, &write, NULL) & 0x7ff, 0x004);
+    assert_int_equal(driver.fake.submitted_direct, 2);
+    driver_stop(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -541,6 +570,7 @@ int main(void)
         cmocka_unit_test(conflicts_are_refused),
         cmocka_unit_test(read_only_refuses_writes),
         cmocka_unit_test(reads_at_once_what_can_be),
+        cmocka_unit_test(writes_straight_from_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,15 @@
 /*
- * Unit tests of reads that need no waiting: straight to the client's memory, or not at all.
+ * Unit tests of what goes without a copy: reads that need no waiting, and writes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #define _GNU_SOURCE
 #include "sim_fixture.h"
 
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/uio.h>
@@ -15,7 +19,8 @@
 
 #define FILE_BYTES 65536
 
-/* A model whose register 0 reads from its file as the test wants. */
+/* A model whose register 0, when read, reads from its file as the test wants, and when written,
+ * starts a write. */
 struct model_of_storage {
     struct model model;
     struct config_space config;
@@ -28,6 +33,8 @@ static unsigned segment_count;
 static uint64_t offset_wanted;
 static bool is_after_write; /* behind an operation that is not done */
 static uint8_t written[4096];
+static bool is_refused;
+static _Atomic int results_seen, last_result;
 static const struct model_ops storage_model;
 
 static int storage_create(const struct model_host *host, const struct model_option *options,
@@ -75,10 +82,22 @@ static uint64_t storage_mmio_read(struct model *model, unsigned bar, uint64_t of
 static void storage_mmio_write(struct model *model, unsigned bar, uint64_t offset, unsigned width,
                                uint64_t value)
 {
+    const struct model_host *host = &model->host;
+    struct model_storage_request request = {.storage = ((struct model_of_storage *)model)->storage,
+                                            .action = MODEL_STORAGE_WRITE,
+                                            .offset = offset_wanted,
+                                            .segments = segments,
+                                            .segment_count = segment_count};
+    for (unsigned i = 0; i < segment_count; i++) {
+        request.bytes += segments[i].bytes;
+    }
+    is_refused = !host->ops->storage_submit_direct(host->context, &request);
 }
 
 static void storage_done(struct model *model, unsigned tag, int result)
 {
+    atomic_store(&last_result, result);
+    atomic_fetch_add(&results_seen, 1);
 }
 
 static void storage_reset(struct model *model, enum model_reset kind)
@@ -112,6 +131,21 @@ ssize_t __wrap_preadv64v2(int fd, const struct iovec *pieces, int count, off_t o
     return bytes_now ? (ssize_t)bytes_now : __real_preadv64v2(fd, pieces, count, offset, flags);
 }
 
+/* A disk that takes its time. */
+static _Atomic bool is_slow, is_writing;
+
+ssize_t __real_pwritev64(int fd, const struct iovec *pieces, int count, off_t offset);
+ssize_t __wrap_pwritev64(int fd, const struct iovec *pieces, int count, off_t offset);
+
+ssize_t __wrap_pwritev64(int fd, const struct iovec *pieces, int count, off_t offset)
+{
+    atomic_store(&is_writing, true);
+    while (atomic_load(&is_slow)) {
+        sched_yield();
+    }
+    return __real_pwritev64(fd, pieces, count, offset);
+}
+
 /* Memory of a client that lies in this process, or does not. */
 struct plain_memory {
     struct dma_memory memory;
@@ -124,7 +158,7 @@ static void *plain_point(struct dma_memory *memory, uint64_t offset, size_t leng
 {
     struct plain_memory *self = (struct plain_memory *)memory;
     assert_true(offset + length <= sizeof(self->bytes));
-    return self->is_plain && is_write ? self->bytes + offset : NULL;
+    return self->is_plain ? self->bytes + offset : NULL;
 }
 
 static const struct dma_memory_ops plain_ops = {.point = plain_point};
@@ -154,6 +188,8 @@ static int start(void **state)
     error_now = 0;
     bytes_now = 0;
     is_after_write = false;
+    is_slow = is_writing = false;
+    results_seen = 0;
     memset(&plain, 0, sizeof(plain));
     plain.memory = (struct dma_memory){.ops = &plain_ops, .bytes = sizeof(plain.bytes)};
     plain.is_plain = true;
@@ -161,7 +197,7 @@ static int start(void **state)
         provider_open(sim) < 0 ||
         provider_config_write(sim, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER) <
             0 ||
-        provider_dma_map(sim, &plain.memory, 0, sizeof(plain.bytes), 0x1000, DART_DEVICE_WRITES, 1,
+        provider_dma_map(sim, &plain.memory, 0, sizeof(plain.bytes), 0x1000, DART_BOTH, 1,
                          &plain.mapping) < 0) {
         return -1;
     }
@@ -252,6 +288,97 @@ static void operations_under_way_come_first(void **state)
     is_after_write = false;
 }
 
+static void write_direct(uint64_t offset)
+{
+    offset_wanted = offset;
+    bar_set(0, 0, 4, 1);
+}
+
+static void wait_for(_Atomic int *seen, int wanted)
+{
+    while (atomic_load(seen) < wanted) {
+        sched_yield();
+    }
+}
+
+static void writes_are_taken_from_memory(void **state)
+{
+    uint8_t content[12288];
+    int fd = open(path, O_RDONLY);
+    for (uint64_t i = 0; i < sizeof(plain.bytes); i++) {
+        plain.bytes[i] = byte_at(100000 + i);
+    }
+    segments[0] = (struct model_segment){bus + 20000, 4096};
+    segments[1] = (struct model_segment){bus + 100, 8192};
+    segment_count = 2;
+    write_direct(512);
+    assert_false(is_refused);
+    wait_for(&results_seen, 1);
+    assert_int_equal(last_result, 0);
+    assert_int_equal(pread(fd, content, 12288, 512), 12288);
+    assert_memory_equal(content, plain.bytes + 20000, 4096);
+    assert_memory_equal(content + 4096, plain.bytes + 100, 8192);
+    assert_int_equal(pread(fd, content, 1, 511), 1);
+    assert_int_equal(content[0], byte_at(511));
+    assert_int_equal(pread(fd, content, 1, 512 + 12288), 1);
+    assert_int_equal(content[0], byte_at(512 + 12288));
+    close(fd);
+}
+
+static void a_write_from_elsewhere_is_refused(void **state)
+{
+    segments[0] = (struct model_segment){bus, 512};
+    segments[1] = (struct model_segment){bus + sizeof(plain.bytes) - 256, 512}; /* past its end */
+    segment_count = 2;
+    write_direct(0);
+    assert_true(is_refused);
+    segment_count = 1;
+    plain.is_plain = false;
+    write_direct(0);
+    assert_true(is_refused);
+    plain.is_plain = true;
+    config_set(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    write_direct(0);
+    assert_true(is_refused); /* no bus master */
+    assert_int_equal(results_seen, 0);
+    config_set(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER);
+    write_direct(0);
+    assert_false(is_refused);
+    wait_for(&results_seen, 1);
+}
+
+static _Atomic int unmapped;
+
+static void *unmap_main(void *context)
+{
+    provider_dma_unmap(sim, plain.mapping);
+    atomic_store(&unmapped, 1);
+    return NULL;
+}
+
+/* The write is done from memory that is still the client's. */
+static void unmapping_waits_for_the_write(void **state)
+{
+    pthread_t thread;
+    unmapped = 0;
+    is_slow = true;
+    segments[0] = (struct model_segment){bus, 4096};
+    segment_count = 1;
+    write_direct(0);
+    assert_false(is_refused);
+    while (!is_writing) {
+        sched_yield();
+    }
+    assert_int_equal(pthread_create(&thread, NULL, unmap_main, NULL), 0);
+    usleep(20000);
+    assert_int_equal(unmapped, 0);
+    assert_int_equal(config_get(PCI_COMMAND, 2), PCI_COMMAND_MEMORY | PCI_COMMAND_BUS_MASTER);
+    is_slow = false;
+    pthread_join(thread, NULL);
+    wait_for(&results_seen, 1);
+    plain.mapping = NULL;
+}
+
 #define now_test(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
@@ -261,6 +388,9 @@ int main(void)
         now_test(what_cannot_be_had_at_once_is_refused),
         now_test(memory_that_is_not_plain_is_refused),
         now_test(operations_under_way_come_first),
+        now_test(writes_are_taken_from_memory),
+        now_test(a_write_from_elsewhere_is_refused),
+        now_test(unmapping_waits_for_the_write),
     };
-    return cmocka_run_group_tests_name("sim storage now", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("sim storage direct", tests, NULL, NULL);
 }
