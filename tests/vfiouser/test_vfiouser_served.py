@@ -70,9 +70,12 @@ class ServedTest(vfiousertest.DextTest, rules.Device):
         self.ram = self.memory(SIZE)
         self.client.dma_map(RAM + SIZE, SIZE, self.ram.fd)
 
-    def serve_all(self, seconds=0.1):
-        while not self.client.is_silent(seconds):
+    def serve(self, size):
+        """Answer requests for so many bytes, however long they are in coming."""
+        while size > 0:
             self.client.serve(self.client.receive())
+            size -= self.client.served[-1][2]
+        self.assertEqual(size, 0)
 
     def asked(self):
         """Start a copy from the guest's memory; the server's first request, unanswered."""
@@ -101,21 +104,22 @@ class ServedTest(vfiousertest.DextTest, rules.Device):
         """The memory is reached again."""
         self.guest.fill(11)
         self.device.start_copy(RAM + 512, RAM + SIZE, 64)
-        self.serve_all()
-        self.assertEqual(self.end_of_copy(), (Testdev.DONE, 0))
+        self.serve(64)
+        self.assertEqual(self.wait_for_copy(), (Testdev.DONE, 0))
         self.assertEqual(self.ram.map[:64], bytes(self.guest.map[512:576]))
 
 
 class OnTheClientsSocket(ServedTest):
-    def copy(self, source, destination, length):
+    def copy(self, source, destination, length, asked=0):
+        """A copy for which so many bytes are asked of this client; its status and error."""
         self.device.start_copy(source, destination, length)
-        self.serve_all()
+        self.serve(asked)
         return self.wait_for_copy()
 
     def test_the_device_reads(self):
         for seed in (3, 7):
             self.guest.fill(seed)
-            self.assertEqual(self.copy(RAM, RAM + SIZE, SIZE), (Testdev.DONE, 0))
+            self.assertEqual(self.copy(RAM, RAM + SIZE, SIZE, SIZE), (Testdev.DONE, 0))
             self.assertEqual(self.ram.map[:], bytes(self.guest.map))
         self.assertTrue(all(command == vu.DMA_READ and count <= MOST_READ
                             for command, _, count in self.client.served))
@@ -123,7 +127,7 @@ class OnTheClientsSocket(ServedTest):
 
     def test_the_device_writes(self):
         self.ram.map[:] = bytes(os.urandom(SIZE))
-        self.assertEqual(self.copy(RAM + SIZE, RAM, SIZE), (Testdev.DONE, 0))
+        self.assertEqual(self.copy(RAM + SIZE, RAM, SIZE, SIZE), (Testdev.DONE, 0))
         self.assertEqual(self.ram.map[:], bytes(self.guest.map))
         self.assertTrue(all(command == vu.DMA_WRITE for command, *_ in self.client.served))
 
@@ -132,7 +136,8 @@ class OnTheClientsSocket(ServedTest):
             self.guest.fill(5)
             want = bytes(self.guest.map[13:13 + length])
             before = self.guest.map[0x80000 + 7 - 1], self.guest.map[0x80000 + 7 + length]
-            self.assertEqual(self.copy(RAM + 13, RAM + 0x80000 + 7, length), (Testdev.DONE, 0))
+            self.assertEqual(self.copy(RAM + 13, RAM + 0x80000 + 7, length, 2 * length),
+                             (Testdev.DONE, 0))
             self.assertEqual(bytes(self.guest.map[0x80007:0x80007 + length]), want)
             self.assertEqual((self.guest.map[0x80006], self.guest.map[0x80007 + length]), before)
 
@@ -140,7 +145,7 @@ class OnTheClientsSocket(ServedTest):
         self.client.dma_map(RAM + 4 * SIZE, 4096, flags=vu.MAP_READ)
         self.guest.base = RAM + 4 * SIZE
         self.guest.fill(3)
-        self.assertEqual(self.copy(RAM + 4 * SIZE, RAM + SIZE, 4096), (Testdev.DONE, 0))
+        self.assertEqual(self.copy(RAM + 4 * SIZE, RAM + SIZE, 4096, 4096), (Testdev.DONE, 0))
         self.assertEqual(self.ram.map[:4096], bytes(self.guest.map[:4096]))
         self.client.served.clear()
         self.assertEqual(self.copy(RAM + SIZE, RAM + 4 * SIZE, 64),
@@ -171,7 +176,7 @@ class OnTheClientsSocket(ServedTest):
             self.client.dma_map(RAM + 16 * SIZE + i * 8192, 4096)
         self.guest.base = RAM + 16 * SIZE
         self.guest.fill(3)
-        self.assertEqual(self.copy(RAM + 16 * SIZE + 99 * 8192, RAM + SIZE, 4096),
+        self.assertEqual(self.copy(RAM + 16 * SIZE + 99 * 8192, RAM + SIZE, 4096, 4096),
                          (Testdev.DONE, 0))
         self.assertEqual(self.ram.map[:4096], bytes(self.guest.map[99 * 8192:][:4096]))
         self.client.dma_unmap_all()
@@ -204,10 +209,10 @@ class SmallTransfers(ServedTest):
     def test_no_message_has_more_than_the_client_takes(self):
         self.guest.fill(3)
         self.device.start_copy(RAM, RAM + SIZE, 65536)
-        self.serve_all()
+        self.serve(65536)
         self.assertEqual(self.wait_for_copy(), (Testdev.DONE, 0))
         self.device.start_copy(RAM + SIZE, RAM, 65536)
-        self.serve_all()
+        self.serve(65536)
         self.assertEqual(self.wait_for_copy(), (Testdev.DONE, 0))
         self.assertEqual({count for *_, count in self.client.served}, {4096})
         self.assertEqual(len(self.client.served), 32)
