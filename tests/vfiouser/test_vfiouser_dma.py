@@ -4,6 +4,7 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import errno
+import mmap
 import os
 import struct
 import time
@@ -414,9 +415,10 @@ class Crowds(GuestTest):
 
     def test_regions_come_and_go_without_growth(self):
         def rounds(count):
-            for _ in range(count):
-                self.pipelined((vu.DMA_MAP, vu.dma_map_payload(RAM + i * GRANULE, GRANULE),
-                                [self.ram.fd]) for i in range(64))
+            for number in range(count):
+                fds = [self.ram.fd] if number % 2 else []
+                self.pipelined((vu.DMA_MAP, vu.dma_map_payload(RAM + i * GRANULE, GRANULE), fds)
+                               for i in range(64))
                 self.client.dma_unmap_all()
 
         rounds(5)
@@ -490,6 +492,28 @@ class NvmeDma(vfiousertest.DextTest, rules.Device):
             client.reset()
             Config(client).enable()
             nvme = Nvme(client, ram, RAM)
+
+    def test_doorbells_without_messages(self):
+        client = self.attach()
+        Config(client).enable()
+        ram, events = self.memory(1 << 20), self.eventfds(1)
+        client.dma_map(RAM, ram.size, ram.fd)
+        client.set_irqs(vu.MSIX, vu.DATA_EVENTFD | vu.TRIGGER, 0, 1, fds=events.fds)
+        info = client.region_info(vu.BAR0)
+        if not info.flags & vu.REGION_MMAP:
+            self.skipTest("the doorbells are not to be mapped")
+        self.closing.callback(os.close, info.fds[0])
+        (offset, size), = info.areas
+        self.assertEqual(offset, Nvme.DOORBELLS)
+        nvme = Nvme(client, ram, RAM)
+        nvme.enable()
+        nvme.doorbells = mmap.mmap(info.fds[0], size, offset=info.offset + offset)
+        self.closing.callback(nvme.doorbells.close)
+        for _ in range(40):
+            self.assertEqual(nvme.run(0, 0x06, data=RAM + 0x8000, words=[1]), 0)
+            self.assertEqual(ram.map[0x8004:0x8018], b"PYWIRE".ljust(20))
+            self.assertGreaterEqual(events.taken(0, 5), 1)
+            ram.map[0x8000:0x9000] = bytes(4096)
 
 
 if __name__ == "__main__":
