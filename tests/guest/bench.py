@@ -13,6 +13,8 @@ import argparse
 import re
 import statistics
 import sys
+import tempfile
+from pathlib import Path
 
 import guesttest
 from guesttest import Machine, Server
@@ -35,6 +37,9 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5, help="how often each device has its turn (5)")
     parser.add_argument("--mib", type=int, default=256, help="size of each disk (256)")
     parser.add_argument("--cpus", type=int, default=2, help="vCPUs (2)")
+    parser.add_argument("--only", default="", metavar="WORDS", help="kinds whose name has these words")
+    parser.add_argument("--folder", metavar="DIR", help="where the files of the disks are, for instance "
+                        "/dev/shm (a folder of its own in TMPDIR)")
     parser.add_argument("--aio", default="threads", choices=("threads", "io_uring"),
                         help="how QEMU's own device reaches its file (threads, QEMU's default)")
     return parser.parse_args(guesttest.MORE)
@@ -49,7 +54,7 @@ def measure(machine, disk, what, seconds, figure):
 
 def compare(machine, disks, options):
     print(f"{'':34}{'ours':>10}{'QEMU own':>10}{'ratio':>8}   worst and best of a round")
-    for name, what, figure in KINDS:
+    for name, what, figure in [kind for kind in KINDS if options.only in kind[0]]:
         found = {serial: [] for serial in disks}
         for turn in range(options.rounds):
             for serial in sorted(disks, reverse=turn % 2 == 1):
@@ -67,8 +72,9 @@ def main():
     if pool.reason:
         sys.exit(f"bench: {pool.reason}")
     pool.open()
+    scratch = tempfile.TemporaryDirectory(prefix="guest-bench-", dir=options.folder)
     try:
-        files = [pool.folder / name for name in ("ours.img", "own.img")]
+        files = [Path(scratch.name) / name for name in ("ours.img", "own.img")]
         for file in files:
             file.write_bytes(b"\x5a" * MIB * options.mib)
         device = f"nvme,addr={ADDRESS},drive={files[0]},serial=ours,dart=identity"
@@ -80,6 +86,7 @@ def main():
             compare(machine, dict(line.split() for line in lines), options)
             machine.poweroff()
     finally:
+        scratch.cleanup()
         pool.close()
 
 
