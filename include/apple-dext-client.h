@@ -333,6 +333,9 @@ typedef struct AppleDextInstance {
     uint32_t class_code;          /* 24 bits */
     uint16_t subsystem_vendor_id; /* 0 where the device has none */
     uint16_t subsystem_id;
+    uint8_t has_claims; /* 0: unknown: the real driver's registry does not say; set by a listing */
+    uint32_t claims;    /* clients that held a claim when the registry was read */
+    char claimed_by[128]; /* who they are, "pid 12, qemu; pid 13, dextctl", cut where it is full */
 } AppleDextInstance;
 
 /**
@@ -347,6 +350,42 @@ kern_return_t apple_dext_list(AppleDextInstance **out_instances, size_t *out_cou
 
 /** Free what apple_dext_list returned. NULL is fine. */
 void apple_dext_free_list(AppleDextInstance *instances);
+
+typedef enum AppleDextEvent {
+    APPLE_DEXT_ARRIVED = 0,
+    APPLE_DEXT_DEPARTED = 1 /* also while connections to it are open: they are dead now */
+} AppleDextEvent;
+
+/** Watch over arrivals and departures of driver instances. */
+typedef struct AppleDextWatch AppleDextWatch;
+
+/**
+ * Report each instance that arrives, and each of those that departs, without opening any. Instances
+ * that are there already arrive first, ordered as in apple_dext_list.
+ *
+ * @handler_fn: runs on a thread of the library, never twice at a time; it may use every function
+ * here, destroy of its own watch included. It may run before this function returns. @instance is
+ * borrowed for the call: at a departure it is what was known at the arrival.
+ * @opaque: borrowed until apple_dext_watch_destroy has done its work
+ *
+ * Every departure had its arrival. An instance that goes before the library could look at it is not
+ * reported. A host that ends takes its instances with it, and those of the next one are not seen.
+ *
+ * Returns NULL when there is no host to watch, or out of memory; the log says which.
+ */
+AppleDextWatch *apple_dext_watch_create(void (*handler_fn)(void *opaque, AppleDextEvent event,
+                                                           const AppleDextInstance *instance),
+                                        void *opaque);
+
+/**
+ * End a watch: when this returns its handler is not running and will not run again. Called from the
+ * handler itself it returns at once and that run is the last.
+ *
+ * @watch: transferred; NULL is fine
+ *
+ * Waits for a running handler: do not call it with a lock held that the handler takes.
+ */
+void apple_dext_watch_destroy(AppleDextWatch *watch);
 
 /**
  * What is at the other end of a connection, as the registry described it when it was opened. For a

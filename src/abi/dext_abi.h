@@ -10,10 +10,13 @@
 
 #include <stdint.h>
 
-#define DEXT_SERVICE_CLASS    "IOUserService"     /* kernel class of every dext service */
-#define DEXT_USER_CLASS_KEY   "IOUserClass"       /* registry key that names the dext's class */
-#define DEXT_USER_CLASS       "VFIOUserPCIDriver" /* its value for the dext this is about */
-#define DEXT_USER_CLIENT_TYPE 0                   /* the only type IOServiceOpen accepts */
+#define DEXT_SERVICE_CLASS  "IOUserService"     /* kernel class of every dext service */
+#define DEXT_USER_CLASS_KEY "IOUserClass"       /* registry key that names the dext's class */
+#define DEXT_USER_CLASS     "VFIOUserPCIDriver" /* its value for the dext this is about */
+/* Ours: on the dext's registry entry, an array with a string "pid N, NAME" for each client that
+ * holds a claim. The real dext has no such property. */
+#define DEXT_CLAIMED_BY_KEY   "DextClaimedBy"
+#define DEXT_USER_CLIENT_TYPE 0 /* the only type IOServiceOpen accepts */
 
 /*
  * One row a selector: X(NAME, number, scalars in, scalars out, asynchronous).

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "abi/dext_abi.h"
+
 /* Arrays of the type that IOKit's prototypes name: gcc warns of shorter ones. */
 static const io_name_t pci_nub_class = "IOPCIDevice";
 static const io_name_t service_plane = kIOServicePlane;
@@ -246,6 +248,39 @@ static void describe_place(io_registry_entry_t nub, const struct pci_address *nu
     memcpy(out->name + root_bytes, place, strlen(place) + 1);
 }
 
+/* Append one claimant; what does not fit is cut. */
+static void add_claimant(CFTypeRef claimant, AppleDextInstance *out)
+{
+    char text[64] = "?";
+    size_t used = strlen(out->claimed_by);
+
+    if (CFGetTypeID(claimant) == CFStringGetTypeID()) {
+        CFStringGetCString(claimant, text, sizeof(text), kCFStringEncodingUTF8);
+    }
+    snprintf(out->claimed_by + used, sizeof(out->claimed_by) - used, "%s%s", used > 0 ? "; " : "",
+             text);
+}
+
+/* Our host's registry says who holds claims, the real one does not. */
+static void read_claims(io_service_t service, AppleDextInstance *out)
+{
+    CFTypeRef property =
+        IORegistryEntryCreateCFProperty(service, CFSTR(DEXT_CLAIMED_BY_KEY), NULL, 0);
+
+    if (property == NULL) {
+        return;
+    }
+    if (CFGetTypeID(property) == CFArrayGetTypeID()) {
+        CFIndex count = CFArrayGetCount(property);
+        out->has_claims = 1;
+        out->claims = (uint32_t)count;
+        for (CFIndex i = 0; i < count; i++) {
+            add_claimant(CFArrayGetValueAtIndex(property, i), out);
+        }
+    }
+    CFRelease(property);
+}
+
 /* Whether it is known to be another function than the one that is looked for. */
 static bool is_elsewhere(const struct pci_address *address, const struct client_address *wanted)
 {
@@ -283,6 +318,9 @@ void client_pci_describe(io_service_t service, const struct client_address *want
 
     *out = (AppleDextInstance){0};
     IORegistryEntryGetRegistryEntryID(service, &out->entry_id);
+    if (wanted == NULL) {
+        read_claims(service, out);
+    }
     if (nub == IO_OBJECT_NULL) {
         nub = parent_of(service);
     }

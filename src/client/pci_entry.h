@@ -16,7 +16,7 @@ struct client_address {
  * Describe a service from its own entry and its ancestors'. What is not known stays 0 or empty.
  *
  * @wanted: NULL, or borrowed: a function whose address is known and another gets that address only,
- * which saves most of the look-ups
+ * which saves most of the look-ups; claims are read without @wanted only
  */
 void client_pci_describe(io_service_t service, const struct client_address *wanted,
                          AppleDextInstance *out);

@@ -71,32 +71,21 @@ static kern_return_t append(struct client_candidate **list, size_t *count, io_se
     return kIOReturnSuccess;
 }
 
-kern_return_t client_registry_list(const struct client_address *wanted,
-                                   struct client_candidate **out, size_t *out_count)
+kern_return_t client_registry_drain(io_iterator_t services, const struct client_address *wanted,
+                                    struct client_candidate **out, size_t *out_count)
 {
-    CFMutableDictionaryRef matching = IOServiceMatching(DEXT_SERVICE_CLASS);
     struct client_candidate *list = NULL;
-    io_iterator_t services = IO_OBJECT_NULL;
+    kern_return_t status = kIOReturnSuccess;
     io_service_t service;
     size_t count = 0;
-    kern_return_t status;
 
-    if (matching == NULL) {
-        return kIOReturnNoMemory;
-    }
-    /* The dictionary is the call's; success without an iterator means that nothing matches. */
-    status = IOServiceGetMatchingServices(MACH_PORT_NULL, matching, &services);
-    if (status != kIOReturnSuccess) {
-        return status;
-    }
-    while (status == kIOReturnSuccess && (service = IOIteratorNext(services)) != IO_OBJECT_NULL) {
-        if (service_is_ours(service)) {
+    while ((service = IOIteratorNext(services)) != IO_OBJECT_NULL) {
+        if (status == kIOReturnSuccess && service_is_ours(service)) {
             status = append(&list, &count, service, wanted);
         } else {
             IOObjectRelease(service);
         }
     }
-    IOObjectRelease(services);
     if (status != kIOReturnSuccess) {
         client_registry_free(list, count);
         return status;
@@ -107,6 +96,26 @@ kern_return_t client_registry_list(const struct client_address *wanted,
     *out = list;
     *out_count = count;
     return kIOReturnSuccess;
+}
+
+kern_return_t client_registry_list(const struct client_address *wanted,
+                                   struct client_candidate **out, size_t *out_count)
+{
+    CFMutableDictionaryRef matching = IOServiceMatching(DEXT_SERVICE_CLASS);
+    io_iterator_t services = IO_OBJECT_NULL;
+    kern_return_t status;
+
+    if (matching == NULL) {
+        return kIOReturnNoMemory;
+    }
+    /* The dictionary is the call's; success without an iterator means that nothing matches. */
+    status = IOServiceGetMatchingServices(MACH_PORT_NULL, matching, &services);
+    if (status != kIOReturnSuccess) {
+        return status;
+    }
+    status = client_registry_drain(services, wanted, out, out_count);
+    IOObjectRelease(services);
+    return status;
 }
 
 void client_registry_free(struct client_candidate *candidates, size_t count)

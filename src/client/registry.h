@@ -22,6 +22,11 @@ struct client_candidate {
 kern_return_t client_registry_list(const struct client_address *wanted,
                                    struct client_candidate **out, size_t *out_count);
 
+/** The instances that an iterator over services has left, likewise. It is empty afterwards, also on
+ * failure. kIOReturnNoMemory. */
+kern_return_t client_registry_drain(io_iterator_t services, const struct client_address *wanted,
+                                    struct client_candidate **out, size_t *out_count);
+
 /** Release what client_registry_list returned. NULL is fine. */
 void client_registry_free(struct client_candidate *candidates, size_t count);
 

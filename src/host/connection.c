@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "abi/dext_abi.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/trace.h"
@@ -134,6 +135,7 @@ void connection_close(struct connection *connection)
     }
     pthread_mutex_unlock(&session->lock);
     if (service) {
+        service_set_claimed(service, connection, false);
         connection_leave_service(connection, service);
         service_put(service);
     }
@@ -276,6 +278,9 @@ static IOReturn connection_call(struct connection *connection, struct wire_messa
     IOReturn status = dext_client_external_method(connection->client, call.selector, &arguments);
     if (status != kIOReturnSuccess && arguments.has_completion) {
         connection_async_forget(connection, arguments.completion_token);
+    }
+    if (status == kIOReturnSuccess && call.selector == DEXT_SEL_CLAIM) {
+        service_set_claimed(connection->service, connection, true);
     }
     if (status == kIOReturnSuccess) {
         wire_put_u32(reply, arguments.scalar_out_count);

@@ -34,6 +34,7 @@ struct connection {
     struct service *service; /* counted */
     _Atomic unsigned references;
     _Atomic bool is_dead;       /* the service has terminated */
+    bool is_claimed;            /* under service->lock: what the registry says */
     pthread_rwlock_t lock;      /* shared: calls; exclusive: mapping, stopping. Guards client */
     struct dext_client *client; /* NULL once stopped */
     int socket;                 /* call channel, -1 when it is local; under session->lock */

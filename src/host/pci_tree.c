@@ -157,6 +157,7 @@ int pci_tree_publish_dext(struct registry *registry, uint64_t nub_id, uint64_t *
     int error = wire_value_set(properties, "IOClass", wire_value_string(DEXT_SERVICE_CLASS));
     error |= wire_value_set(properties, DEXT_USER_CLASS_KEY, wire_value_string(DEXT_USER_CLASS));
     error |= wire_value_set(properties, "IOProviderClass", wire_value_string("IOPCIDevice"));
+    error |= wire_value_set(properties, DEXT_CLAIMED_BY_KEY, wire_value_array());
     if (error) {
         wire_value_free(properties);
         return -ENOMEM;

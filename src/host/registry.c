@@ -340,6 +340,22 @@ struct wire_value *registry_describe(struct registry *registry, uint64_t id, int
     return out;
 }
 
+int registry_set_property(struct registry *registry, uint64_t id, const char *key,
+                          struct wire_value *value)
+{
+    if (!value) {
+        return -ENOMEM;
+    }
+    pthread_mutex_lock(&registry->lock);
+    struct entry *entry = entry_find(&registry->active, id);
+    int error = entry ? wire_value_set(entry->properties, key, value) : -ENOENT;
+    pthread_mutex_unlock(&registry->lock);
+    if (!entry) {
+        wire_value_free(value);
+    }
+    return error;
+}
+
 bool registry_is_active(struct registry *registry, uint64_t id)
 {
     pthread_mutex_lock(&registry->lock);

@@ -54,6 +54,11 @@ int registry_match(struct registry *registry, const struct wire_value *matching,
  * id (*error -ENOENT) or -ENOMEM. */
 struct wire_value *registry_describe(struct registry *registry, uint64_t id, int *error);
 
+/** Set one property of an active entry; value is taken over, also on failure. Watchers are not
+ * told. 0; -ENOENT; -ENOMEM, with the property as before. */
+int registry_set_property(struct registry *registry, uint64_t id, const char *key,
+                          struct wire_value *value);
+
 bool registry_is_active(struct registry *registry, uint64_t id);
 
 enum registry_event {

@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "abi/dext_abi.h"
 #include "backend/sim.h"
 #include "base/log.h"
 #include "host/connection.h"
 #include "host/pci_tree.h"
+#include "host/session.h"
 
 void service_format_name(const struct service *service, char name[SERVICE_NAME_MAX])
 {
@@ -103,6 +105,52 @@ int service_create(const struct service_owner *owner, const struct device_spec *
     }
     *out = service;
     return 0;
+}
+
+/* As the kernel names who made a user client. */
+static struct wire_value *service_claimant(const struct connection *connection)
+{
+    char path[32];
+    char name[32] = "";
+    char text[64];
+    int pid = (int)connection->session->process->pid;
+    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+    FILE *file = fopen(path, "re");
+    if (file) {
+        if (!fgets(name, sizeof(name), file)) {
+            name[0] = '\0';
+        }
+        fclose(file);
+    }
+    name[strcspn(name, "\n")] = '\0';
+    snprintf(text, sizeof(text), "pid %d, %s", pid, name[0] ? name : "?");
+    return wire_value_string(text);
+}
+
+void service_set_claimed(struct service *service, struct connection *connection, bool is_claimed)
+{
+    struct connection *one;
+    pthread_mutex_lock(&service->lock);
+    if (connection->is_claimed != is_claimed) {
+        struct wire_value *claimants = wire_value_array();
+        int error = 0;
+        connection->is_claimed = is_claimed;
+        TAILQ_FOREACH (one, &service->connections, service_link) {
+            if (one->is_claimed) {
+                error |= wire_value_append(claimants, service_claimant(one));
+            }
+        }
+        if (error) {
+            wire_value_free(claimants);
+            claimants = NULL;
+        }
+        error = registry_set_property(service->owner->registry, service->entry_id,
+                                      DEXT_CLAIMED_BY_KEY, claimants);
+        if (error == -ENOMEM) {
+            log_error("host", "out of memory: the registry does not say who holds claims");
+        }
+    }
+    pthread_mutex_unlock(&service->lock);
 }
 
 struct service *service_get(struct service *service)

@@ -59,6 +59,9 @@ int service_publish(struct service *service);
 /** Add what it holds for clients to *usage. */
 void service_add_usage(struct service *service, DextHostUsage *usage);
 
+/** Whether connection, one of its own, holds a claim: the registry says who does. */
+void service_set_claimed(struct service *service, struct connection *connection, bool is_claimed);
+
 struct service *service_get(struct service *service);
 void service_put(struct service *service);
 

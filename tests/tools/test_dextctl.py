@@ -12,11 +12,13 @@ import signal
 import subprocess
 import time
 import unittest
+from pathlib import Path
 
 import toolstest
 from toolstest import DEXTCTL, EDU, TESTDEV, Dextd, environment, run
 
 FACTORIAL, STATUS = "0x8", "0x20"
+DUMPS = Path(__file__).resolve().parent / "dumps"
 
 
 class Both:
@@ -24,7 +26,8 @@ class Both:
 
     def test_list(self):
         lines = self.assert_fine(self.ctl("list")).splitlines()
-        self.assertEqual(lines[0].split(), ["ADDRESS", "ROOT", "ID", "NAME", "CLASS"])
+        self.assertEqual(lines[0].split(), ["ADDRESS", "ROOT", "ID", "NAME", "STATE", "CLAIMED",
+                                            "BY", "CLASS,", "DEVICE"])
         self.assertEqual([line.split()[0] for line in lines[1:]], ["01:00.0", "02:00.0"])
         self.assertIn("1234:11e8", lines[1])
         self.assertIn("1234:7e57", lines[2])
@@ -35,7 +38,9 @@ class Both:
         edu = devices[0]
         self.assertEqual(set(edu), {"address", "root", "name", "entry_id", "vendor_id",
                                     "device_id", "revision_id", "class_code", "class",
-                                    "subsystem_vendor_id", "subsystem_id"})
+                                    "device", "subsystem_vendor_id", "subsystem_id", "state",
+                                    "claimed_by"})
+        self.assertEqual((edu["state"], edu["claimed_by"]), ("present", []))
         self.assertEqual((edu["vendor_id"], edu["device_id"], edu["class_code"]),
                          ("0x1234", "0x11e8", "0x00ff00"))
         self.assertTrue(edu["root"] and edu["name"])
@@ -255,6 +260,89 @@ class Served(Both, toolstest.ToolTest):
         while self.ctl("bar", "read", "01:00.0", "0", STATUS).out != "0x00000000\n":
             self.assertLess(time.monotonic(), deadline)
         self.assertEqual(self.ctl("bar", "read", "01:00.0", "0", FACTORIAL).out, "0x000002d0\n")
+
+
+class Watch(toolstest.ToolTest):
+    """dextctl list --watch, and who holds claims."""
+
+    def watcher(self, host, *options):
+        return subprocess.Popen([DEXTCTL, "list", "--watch", *options],
+                                env=environment(host.socket), text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def test_departures_as_they_happen(self):
+        with Dextd(EDU, TESTDEV) as host:
+            with self.watcher(host, "--count", "4", "--seconds", "50") as watcher:
+                lines = [watcher.stdout.readline().split() for _ in range(3)]
+                self.assertEqual(lines[0][:5], ["ADDRESS", "ROOT", "ID", "NAME", "STATE"])
+                self.assertEqual([(line[0], line[4]) for line in lines[1:]],
+                                 [("01:00.0", "present"), ("02:00.0", "present")])
+                self.assertEqual(host.stop(), 0)
+                out, err = watcher.communicate(timeout=toolstest.SECONDS)
+            self.assertEqual((watcher.returncode, err), (0, ""))
+            self.assertEqual(sorted((line.split()[0], line.split()[4])
+                                    for line in out.splitlines()),
+                             [("01:00.0", "gone"), ("02:00.0", "gone")])
+
+    def test_json_lines(self):
+        with Dextd(EDU) as host:
+            with self.watcher(host, "--json", "--count", "2") as watcher:
+                first = json.loads(watcher.stdout.readline())
+                self.assertEqual((first["address"], first["state"]), ("01:00.0", "present"))
+                self.assertEqual(host.stop(), 0)
+                out, err = watcher.communicate(timeout=toolstest.SECONDS)
+            self.assertEqual((watcher.returncode, err), (0, ""))
+            self.assertEqual(json.loads(out)["state"], "gone")
+            self.assertEqual(json.loads(out)["entry_id"], first["entry_id"])
+
+    def test_an_interrupted_watch_ends_well(self):
+        with Dextd(EDU) as host:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                with self.watcher(host) as watcher:
+                    watcher.stdout.readline()
+                    watcher.stdout.readline()
+                    watcher.send_signal(number)
+                    out, err = watcher.communicate(timeout=toolstest.SECONDS)
+                self.assertEqual((watcher.returncode, out, err), (0, "", ""))
+
+    def test_time_and_count_end_it(self):
+        device = ("--device", EDU)
+        self.assertEqual(len(self.assert_fine(run("list", "--watch", "-s", "0.2",
+                                                  *device)).splitlines()), 2)
+        self.assertEqual(len(self.assert_fine(run("list", "--watch", "-n", "1",
+                                                  *device)).splitlines()), 2)
+        self.assert_fails(run("list", "-n", "1", *device), 2, "--watch")
+        self.assert_fails(run("list", "--watch"), 1, "no devices", "dextd")
+
+    def test_claims(self):
+        with Dextd(TESTDEV) as host:
+            def claims():
+                text = self.assert_fine(run("list", "--json", socket=host.socket))
+                return json.loads(text)["devices"][0]["claimed_by"]
+            self.assertEqual(claims(), [])
+            with subprocess.Popen([DEXTCTL, "irq", "watch", "02:00.0"], text=True,
+                                  env=environment(host.socket), stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE) as other:
+                self.assertIn("watching", other.stdout.readline())
+                self.assertEqual(claims(), [f"pid {other.pid}, dextctl"])
+                self.assertIn(f"pid {other.pid}, dextctl", run("list", socket=host.socket).out)
+                other.kill()
+                other.communicate()
+            deadline = time.monotonic() + 10
+            while claims():
+                self.assertLess(time.monotonic(), deadline)
+
+
+class Names(toolstest.ToolTest):
+    def test_pci_ids(self):
+        device = ("--device", f"replay,file={DUMPS / 'cap-rebar.lspci'}")
+        found = json.loads(self.assert_fine(run("list", "--json", *device)))["devices"][0]
+        if found["device"] is None:
+            self.skipTest("built without libpci")
+        self.assertIn("Fiji", found["device"])
+        self.assertEqual(found["class"], "VGA compatible controller")
+        self.assertRegex(self.assert_fine(run("list", *device)),
+                         r"VGA compatible controller, .*Fiji.*\n$")
 
 
 class Log(toolstest.ToolTest):

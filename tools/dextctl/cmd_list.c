@@ -1,15 +1,16 @@
 /*
- * dextctl list: the devices there are, without opening any.
+ * dextctl list: the devices there are, without opening any, and how they come and go.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "capability.h"
 #include "dextctl.h"
 #include "embedded.h"
 #include "instance.h"
+#include "list_watch.h"
+#include "names.h"
 #include "output.h"
 #include "session.h"
 
@@ -17,7 +18,7 @@ static void print_json(const AppleDextInstance *instances, size_t count)
 {
     json_object *array = json_object_new_array();
     for (size_t i = 0; i < count; i++) {
-        json_object_array_add(array, instance_json(&instances[i]));
+        json_object_array_add(array, instance_list_json(&instances[i], true));
     }
     json_object *top = json_object_new_object();
     json_object_object_add(top, "devices", array);
@@ -26,33 +27,21 @@ static void print_json(const AppleDextInstance *instances, size_t count)
 
 static void print_table(const AppleDextInstance *instances, size_t count)
 {
-    int root_width = (int)strlen("ROOT");
-    int name_width = (int)strlen("NAME");
+    struct instance_widths widths = instance_widths_least();
     for (size_t i = 0; i < count; i++) {
-        int root = (int)strlen(instances[i].root);
-        int name = (int)strlen(instances[i].name);
-        root_width = root > root_width ? root : root_width;
-        name_width = name > name_width ? name : name_width;
+        instance_widths_fit(&widths, &instances[i]);
     }
-    printf("%-7s  %-*s  %-9s  %-*s  %s\n", "ADDRESS", root_width, "ROOT", "ID", name_width, "NAME",
-           "CLASS");
+    instance_print_titles(&widths);
     for (size_t i = 0; i < count; i++) {
-        const AppleDextInstance *it = &instances[i];
-        char address[INSTANCE_TEXT_BYTES];
-        char ids[INSTANCE_TEXT_BYTES];
-        printf("%-7s  %-*s  %-9s  %-*s  %s\n", instance_address_text(it, address), root_width,
-               it->root, instance_ids_text(it, ids), name_width, it->name,
-               it->has_ids ? class_text(it->class_code) : "?");
+        instance_print_row(&widths, &instances[i], true);
     }
 }
 
-static int run(const struct options *options, int argc, char **argv)
+static int list(const struct options *options)
 {
     AppleDextInstance *instances = NULL;
     size_t count = 0;
 
-    (void)argc;
-    (void)argv;
     kern_return_t code = apple_dext_list(&instances, &count);
     if (code != KERN_SUCCESS) {
         return failure(NULL, "cannot list devices: %s", code_text(code));
@@ -68,17 +57,36 @@ static int run(const struct options *options, int argc, char **argv)
     return STATUS_OK;
 }
 
+static int run(const struct options *options, int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    if (!(options->given & OPTION_WATCH) && (options->given & (OPTION_COUNT | OPTION_SECONDS))) {
+        return usage_error("list: --count and --seconds need --watch");
+    }
+    int status = options->given & OPTION_WATCH ? list_watch(options) : list(options);
+    names_close();
+    return status;
+}
+
 const struct command command_list = {
     .name = "list",
     .summary = "list devices, without opening any",
     .synopsis = "",
-    .details = "List the devices there are: address, root, vendor and device ID, the name that\n"
-               "survives replug, and class. No device is opened. No devices is no error.\n"
-               "\n"
-               "Examples:\n"
-               "  dextctl list\n"
-               "  dextctl list --json | jq -r '.devices[].address'\n"
-               "  dextctl list --device edu,addr=01:00.0\n",
-    .accepts = OPTION_HOST | OPTION_JSON,
+    .details =
+        "List the devices there are: address, root, vendor and device ID, the name that\n"
+        "survives replug, who has claimed it (\"-\" nobody, \"?\" the registry does not say,\n"
+        "as on macOS), class and device by pci.ids. No device is opened. No devices is no\n"
+        "error.\n"
+        "\n"
+        "--watch goes on with a line for each device that arrives or goes, until --count\n"
+        "lines or --seconds are over, or it is interrupted; with --json an object a line.\n"
+        "\n"
+        "Examples:\n"
+        "  dextctl list\n"
+        "  dextctl list --json | jq -r '.devices[].address'\n"
+        "  dextctl list --watch\n"
+        "  dextctl list --device edu,addr=01:00.0\n",
+    .accepts = OPTION_HOST | OPTION_JSON | OPTION_WATCH | OPTION_COUNT | OPTION_SECONDS,
     .run = run,
 };

@@ -6,6 +6,8 @@
 #ifndef DEXTLINK_DEXTCTL_INSTANCE_H
 #define DEXTLINK_DEXTCTL_INSTANCE_H
 
+#include <stdbool.h>
+
 #include "apple-dext-client.h"
 #include "output.h"
 
@@ -20,5 +22,18 @@ const char *instance_ids_text(const AppleDextInstance *instance, char text[INSTA
 
 /** Everything, for the caller to own. What is not known is null. */
 json_object *instance_json(const AppleDextInstance *instance);
+
+/** The same with what changes: "state" (present or gone) and "claimed_by". */
+json_object *instance_list_json(const AppleDextInstance *instance, bool is_present);
+
+/* Columns of a table of devices. */
+struct instance_widths {
+    int root, name, claims;
+};
+struct instance_widths instance_widths_least(void);
+void instance_widths_fit(struct instance_widths *widths, const AppleDextInstance *instance);
+void instance_print_titles(const struct instance_widths *widths);
+void instance_print_row(const struct instance_widths *widths, const AppleDextInstance *instance,
+                        bool is_present);
 
 #endif

@@ -126,6 +126,7 @@ static const struct option_row {
     {OPTION_WIDTH, 'w', "width", "N", "bytes of one access: 1, 2, 4 (default) or, in BARs, 8",
      parse_width},
     {OPTION_CALL, 0, "call", NULL, "access by calls of the driver, not through a mapping", NULL},
+    {OPTION_WATCH, 0, "watch", NULL, "print what arrives and goes, as it happens", NULL},
     {OPTION_COUNT, 'n', "count", "N", "how many", parse_count},
     {OPTION_SECONDS, 's', "seconds", "S", "end after this time", parse_seconds},
     {OPTION_INTERVAL, 'i', "interval", "S", "seconds from one look to the next", parse_interval},

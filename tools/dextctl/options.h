@@ -25,6 +25,7 @@ enum option_bit {
     OPTION_SIZE = 1 << 9,
     OPTION_HELP = 1 << 10,
     OPTION_VERSION = 1 << 11,
+    OPTION_WATCH = 1 << 12,
     OPTION_FORCE = 1 << 16,
     OPTION_INTERVAL = 1 << 17,
     OPTION_VERIFY = 1 << 18,

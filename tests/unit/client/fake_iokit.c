@@ -18,6 +18,7 @@
 #include <mach/mach.h>
 
 #include "fake_iokit.h"
+#include "fake_watch.h"
 
 struct fake fake = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 atomic_uint fake_time_scale = 1;
@@ -442,4 +443,39 @@ kern_return_t IOConnectCallAsyncScalarMethod(mach_port_t connection, uint32_t se
     }
     pthread_mutex_unlock(&fake.lock);
     return status;
+}
+
+/* ---- Other messages ---- */
+
+struct fake_post {
+    struct IONotificationPort *port;
+    void (*run)(void *context);
+    void (*drop)(void *context);
+    void *context;
+};
+
+static void run_post(void *opaque)
+{
+    struct fake_post *post = opaque;
+
+    if (!atomic_load(&post->port->is_destroyed)) {
+        post->run(post->context);
+    }
+    post->drop(post->context);
+    port_drop(post->port);
+    free(post);
+}
+
+void fake_port_post(IONotificationPortRef port, void (*run)(void *context),
+                    void (*drop)(void *context), void *context)
+{
+    struct fake_post *post = malloc(sizeof(*post));
+
+    if (post == NULL) {
+        drop(context);
+        return;
+    }
+    *post = (struct fake_post){port, run, drop, context};
+    atomic_fetch_add(&port->references, 1);
+    dispatch_async_f(port->queue, post, run_post);
 }

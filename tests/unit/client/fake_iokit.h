@@ -41,6 +41,10 @@ struct fake_entry {
     bool open_hangs; /* until fake_release_hangs */
     bool call_hangs; /* every call on its connections, likewise */
     uint64_t identity[6];
+    const char *claimed_by[4]; /* NULL-ended; with has_claims, also when there is none */
+    bool has_claims;
+    bool is_gone; /* by fake_depart: not found any more */
+    bool interest_is_refused;
     int references; /* handles given out and not released */
     unsigned opens;
 };
@@ -106,6 +110,10 @@ struct fake {
     unsigned waits;
     int notification_ports;
 
+    kern_return_t watch_status; /* of IOServiceAddMatchingNotification */
+    struct fake_watch *watch;   /* the one there may be at a time */
+    int interests;              /* registered and not released */
+
     char log[8192]; /* every line so far */
     unsigned log_lines;
 };
@@ -138,6 +146,11 @@ struct fake_call fake_call_at(enum dext_selector selector, unsigned index);
 void fake_raise(unsigned word, uint64_t bits);
 
 void fake_release_hangs(void);
+
+/* Arrivals and departures for whoever watches: tell of an entry that was added after the watch
+ * began; end one, with several messages about it. */
+void fake_arrive(int entry);
+void fake_depart(int entry);
 
 /* Time of the client: clock_gettime runs faster by this factor, nanosleep returns at once. */
 extern atomic_uint fake_time_scale;

@@ -16,6 +16,7 @@
 #include <CoreFoundation/CoreFoundation.h>
 
 #include "fake_iokit.h"
+#include "fake_watch.h"
 
 enum { ITERATOR = 0x50 };
 
@@ -108,7 +109,8 @@ void fake_check_balance(void)
         for (unsigned port = 0; port < fake.ports; port++) {
             is_balanced = is_balanced && !fake.port_is_open[port];
         }
-        is_balanced = is_balanced && fake.notification_ports == 0 && fake.iterator_references == 0;
+        is_balanced = is_balanced && fake.notification_ports == 0 &&
+                      fake.iterator_references == 0 && fake.watch == NULL && fake.interests == 0;
         pthread_mutex_unlock(&fake.lock);
         if (is_balanced) {
             return;
@@ -149,10 +151,13 @@ io_object_t IOIteratorNext(io_iterator_t iterator)
 {
     io_object_t object = IO_OBJECT_NULL;
 
+    if (iterator != ITERATOR) {
+        return fake_watch_next(iterator);
+    }
     pthread_mutex_lock(&fake.lock);
     while (iterator == ITERATOR && object == IO_OBJECT_NULL && iterator_next < fake.entry_count) {
         struct fake_entry *entry = &fake.entries[iterator_next++];
-        if (strcmp(entry->class_name, DEXT_SERVICE_CLASS) == 0) {
+        if (strcmp(entry->class_name, DEXT_SERVICE_CLASS) == 0 && !entry->is_gone) {
             entry->references++;
             object = FAKE_FIRST_ENTRY + iterator_next - 1;
         }
@@ -169,6 +174,7 @@ kern_return_t IOObjectRelease(io_object_t object)
     } else if (entry_of(object) != NULL) {
         entry_of(object)->references--;
     }
+    fake_watch_released(object);
     pthread_mutex_unlock(&fake.lock);
     return kIOReturnSuccess;
 }
@@ -240,10 +246,27 @@ static CFTypeRef id_property(const struct fake_entry *entry, uint32_t value)
     return CFDataCreate(NULL, bytes, entry->id_bytes == 0 ? 4 : (CFIndex)entry->id_bytes);
 }
 
+static CFTypeRef claims_property(const struct fake_entry *entry)
+{
+    if (!entry->has_claims) {
+        return NULL;
+    }
+    CFMutableArrayRef claims = CFArrayCreateMutable(NULL, 0, &kCFTypeArrayCallBacks);
+    for (unsigned i = 0; claims != NULL && entry->claimed_by[i] != NULL; i++) {
+        CFTypeRef text = text_property(entry->claimed_by[i]);
+        CFArrayAppendValue(claims, text);
+        CFRelease(text);
+    }
+    return claims;
+}
+
 static CFTypeRef property_of(const struct fake_entry *found, const char *name)
 {
     if (strcmp(name, DEXT_USER_CLASS_KEY) == 0) {
         return text_property(found->user_class);
+    }
+    if (strcmp(name, DEXT_CLAIMED_BY_KEY) == 0) {
+        return claims_property(found);
     }
     if (strcmp(name, "pcidebug") == 0) {
         return text_property(found->pcidebug);

@@ -245,6 +245,23 @@ static void no_gap_and_no_overlap(void **state)
     assert_int_equal(in_reply, 50 * 50 + 49 * 50 / 2);
 }
 
+static void properties_change(void **state)
+{
+    int error;
+    uint64_t id = add("x", 0, NULL);
+    assert_int_equal(registry_set_property(registry, id, "key", wire_value_string("a")), 0);
+    assert_int_equal(registry_set_property(registry, id, "key", wire_value_string("b")), 0);
+    assert_int_equal(registry_set_property(registry, id, "key", NULL), -ENOMEM);
+    struct wire_value *entry = registry_describe(registry, id, &error);
+    const struct wire_value *properties = wire_value_get(entry, WIRE_ENTRY_PROPERTIES);
+    assert_int_equal(properties->count, 1);
+    assert_true(wire_value_is_string(wire_value_get(properties, "key"), "b"));
+    wire_value_free(entry);
+    registry_retire(registry, id);
+    assert_int_equal(registry_set_property(registry, id, "key", wire_value_string("c")), -ENOENT);
+    assert_int_equal(registry_set_property(registry, 1, "key", wire_value_string("c")), -ENOENT);
+}
+
 #define REGISTRY_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -257,6 +274,7 @@ int main(void)
         REGISTRY_TEST(watchers_hear_what_comes_and_goes),
         REGISTRY_TEST(watching_ends),
         REGISTRY_TEST(no_gap_and_no_overlap),
+        REGISTRY_TEST(properties_change),
     };
     return cmocka_run_group_tests_name("registry", tests, NULL, NULL);
 }
