@@ -99,6 +99,23 @@ class NvmeChecks:
         self.machine.check("echo 1 >/sys/class/nvme/nvme0/reset_controller\n" + WAIT)
         self.check_patterns()
 
+    def test_55_reset_under_load(self):
+        """Requests in flight are taken up again; none fails, none is lost, none goes elsewhere."""
+        self.machine.check(FIND + f"""
+            guestio randread /dev/nvme0n1 threads=2 depth=8 seconds=6 >/tmp/readers 2>&1 & readers=$!
+            guestio write /dev/nvme0n1 {PATTERN} depth=4 threads=2 seed=9 sync=1 >/tmp/writers 2>&1 \
+                & writers=$!
+            for i in 1 2 3; do
+                sleep 0.4
+                echo 1 >reset
+                # Refused while it is still recovering from the reset before.
+                echo 1 >$(echo nvme/nvme*)/reset_controller || true
+            done
+            wait $writers; wait $readers; cat /tmp/readers /tmp/writers
+            guestio verify /dev/nvme0n1 {PATTERN} seed=9
+            guestio write /dev/nvme0n1 {PATTERN} block=65536 seed=7 sync=1""", 120)
+        self.check_patterns()
+
     def test_60_remove_and_rescan(self):
         self.machine.check(FIND + f"""
             cd /; echo 1 >$pci/remove
