@@ -46,6 +46,7 @@ struct dext_host_ops {
 
 struct dext_options {
     bool access_open;           /* the real dext's rule for unclaimed clients */
+    bool no_extensions;         /* selectors from 64 on are unsupported, as on the real dext */
     uint32_t reset_deadline_ms; /* per step of a reset, for the device to answer; 0 = 1000 */
 };
 

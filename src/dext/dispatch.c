@@ -145,12 +145,19 @@ static void dext_trace(const struct dext_client *client, const struct dext_metho
               name ? name : "error");
 }
 
+/* GET_CAPABILITIES is the first of the extensions. */
+static bool dext_knows(const struct dext *dext, uint64_t selector)
+{
+    return selector < DEXT_METHOD_COUNT && dext_methods[selector].name &&
+           !(dext->options.no_extensions && selector >= DEXT_SEL_GET_CAPABILITIES);
+}
+
 IOReturn dext_client_external_method(struct dext_client *client, uint64_t selector,
                                      struct dext_arguments *arguments)
 {
     atomic_fetch_add_explicit(&client->dext->calls, 1, memory_order_relaxed);
     arguments->struct_out_bytes = 0; /* no selector answers with a structure */
-    if (selector >= DEXT_METHOD_COUNT || !dext_methods[selector].name) {
+    if (!dext_knows(client->dext, selector)) {
         trace_hop("dext", "client=%llu selector %llu kIOReturnUnsupported",
                   (unsigned long long)client->id, (unsigned long long)selector);
         return dext_refuse(kIOReturnUnsupported, "selector %llu", (unsigned long long)selector);

@@ -185,12 +185,22 @@ static int spec_take_fault(struct device_spec *spec, const char *value, char **e
     return 0;
 }
 
+static int spec_take_extensions(struct device_spec *spec, const char *value, char **error)
+{
+    spec->no_extensions = strcmp(value, "off") == 0;
+    return spec->no_extensions || strcmp(value, "on") == 0
+               ? 0
+               : spec_fail(error, "extensions=%s: takes on, or off as on the real dext", value);
+}
+
 static const struct {
     const char *key;
     int (*take)(struct device_spec *spec, const char *value, char **error);
 } spec_keys[] = {
-    {"addr", spec_take_addr},         {"root", spec_take_root},   {"dart", spec_take_dart},
-    {"aperture", spec_take_aperture}, {"slots", spec_take_slots}, {"fault", spec_take_fault},
+    {"addr", spec_take_addr},   {"root", spec_take_root},
+    {"dart", spec_take_dart},   {"aperture", spec_take_aperture},
+    {"slots", spec_take_slots}, {"extensions", spec_take_extensions},
+    {"fault", spec_take_fault},
 };
 
 #define SPEC_KEY_COUNT (sizeof(spec_keys) / sizeof(spec_keys[0]))
@@ -293,7 +303,8 @@ const char *device_spec_hint(const struct device_spec *spec)
 {
     for (size_t i = 0; i < spec->option_count; i++) {
         if (!spec_model_takes(spec->model, spec->options[i].key)) {
-            return "; every device also takes addr, root, dart, aperture, slots and fault";
+            return "; every device also takes addr, root, dart, aperture, slots, extensions and "
+                   "fault";
         }
     }
     return "";

@@ -14,12 +14,14 @@
 #define DEVICE_ROOT_MAX         64 /* with NUL */
 #define DEVICE_DEFAULT_ROOT     "pci-bridge0"
 
-/* "MODEL,addr=BB:DD.F[,root=NAME][,dart=…][,aperture=…][,slots=…][,fault=…][,key=value…]"; a
- * replay device may do without addr, and replay_spec.h makes of it what it stands for. */
+/* "MODEL,addr=BB:DD.F[,root=NAME][,dart=…][,aperture=…][,slots=…][,extensions=…][,fault=…]
+ * [,key=value…]"; a replay device may do without addr, and replay_spec.h makes of it what it stands
+ * for. */
 struct device_spec {
     char *text; /* owned; options point into it */
     const struct model_ops *model;
     bool has_address, has_root; /* said */
+    bool no_extensions;         /* the dext knows none, as the real one */
     struct pci_address address;
     char root[DEVICE_ROOT_MAX];
     struct dart_options dart;

@@ -121,6 +121,9 @@ class CommandLine(toolstest.ToolTest):
         for seconds in ("0", "-1", "x", "nan", "inf", "1e9", ""):
             self.check(["irq", "watch", "01:00.0", "--seconds", seconds], "--seconds")
             self.check(["bar", "watch", "01:00.0", "0", "--interval", seconds], "--interval")
+        for seed in ("-1", "x", "4294967296"):
+            self.check(["dma", "soak", "01:00.0", f"--seed={seed}"], "--seed")
+        self.check(["dma", "budget", "01:00.0", "--seed", "1"], "dma budget takes no --seed")
         for size in ("0", "2G", "-1", "x", "4KiB", "18446744073709551616", "17179869184G"):
             self.check(["dma", "test", "01:00.0", "--size", size], "--size")
 

@@ -86,6 +86,13 @@ static int parse_interval(struct options *options, const char *value)
     return parse_time("interval", value, &options->interval);
 }
 
+static int parse_seed(struct options *options, const char *value)
+{
+    return number_parse(value, UINT32_MAX, &options->seed)
+               ? STATUS_OK
+               : usage_error("--seed \"%s\": want a number of 32 bits", value);
+}
+
 static int parse_size(struct options *options, const char *value)
 {
     uint64_t *size = &options->sizes[options->size_count];
@@ -141,6 +148,10 @@ static const struct option_row {
      parse_vfio},
     {OPTION_HOST_ROOT, 0, "host-root", "DIR", "Linux: look at the /sys, /dev and /proc below DIR",
      parse_host_root},
+    {OPTION_FULL, 0, "full", NULL, "on to sizes that fill the budget", NULL},
+    {OPTION_SEED, 0, "seed", "N", "where the random numbers begin", parse_seed},
+    {OPTION_DRY_RUN, 0, "dry-run", NULL, "say what would be done, and do nothing", NULL},
+    {OPTION_YES, 'y', "yes", NULL, "do it without asking", NULL},
     {OPTION_DEVICE, 0, "device", "SPEC",
      "use simulated devices of this process, repeatable:\n"
      "MODEL,addr=BB:DD.F[,root=NAME][,KEY=VALUE]...",

@@ -33,6 +33,10 @@ enum option_bit {
     OPTION_WITH_SERIALS = 1 << 21,
     OPTION_VFIO = 1 << 22,
     OPTION_HOST_ROOT = 1 << 23,
+    OPTION_FULL = 1 << 19,
+    OPTION_SEED = 1 << 24,
+    OPTION_YES = 1 << 25,
+    OPTION_DRY_RUN = 1 << 26,
 };
 
 /* What the command line said. Texts are borrowed from argv; both arrays are owned. */
@@ -45,6 +49,7 @@ struct options {
     uint64_t count;     /* 0: not given */
     double seconds;     /* 0: not given */
     double interval;    /* seconds; 0: not given */
+    uint64_t seed;
     const char **devices;
     size_t device_count;
     uint64_t *sizes;

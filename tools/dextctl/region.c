@@ -6,29 +6,30 @@
 #include "region.h"
 
 #include <mach/mach.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 
 kern_return_t region_open(struct region *region, const struct session *session, uint64_t iova,
                           size_t bytes)
 {
-    size_t page = (size_t)vm_page_size;
-    void *memory = NULL;
+    uintptr_t page = (uintptr_t)vm_page_size;
 
-    *region = (struct region){.iova = iova};
-    region->bytes = (bytes + page - 1) / page * page;
-    if (posix_memalign(&memory, page, region->bytes) != 0) {
+    *region = (struct region){.iova = iova, .bytes = bytes};
+    /* a page more than whole pages: the host's pages may be larger than those mmap aligns to */
+    region->mapping_bytes = (bytes + page - 1) / page * page + page;
+    void *mapping = mmap(NULL, region->mapping_bytes, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANON | MAP_NORESERVE, -1, 0);
+    if (mapping == MAP_FAILED) {
         return kIOReturnNoMemory;
     }
-    memset(memory, 0, region->bytes);
-    kern_return_t code =
-        apple_dext_register_dma(session->connection, iova, (uintptr_t)memory, region->bytes,
-                                &region->bus_address, &region->bus_length);
+    uintptr_t memory = ((uintptr_t)mapping + page - 1) / page * page;
+    kern_return_t code = apple_dext_register_dma(session->connection, iova, memory, bytes,
+                                                 &region->bus_address, &region->bus_length);
     if (code != KERN_SUCCESS) {
-        free(memory);
+        munmap(mapping, region->mapping_bytes);
         return code;
     }
-    region->memory = memory;
+    region->mapping = mapping;
+    region->memory = (uint8_t *)memory;
     return KERN_SUCCESS;
 }
 
@@ -38,7 +39,7 @@ kern_return_t region_close(struct region *region, const struct session *session)
         return KERN_SUCCESS;
     }
     kern_return_t code = apple_dext_unregister_dma(session->connection, region->iova);
-    free(region->memory);
+    munmap(region->mapping, region->mapping_bytes);
     *region = (struct region){0};
     return code;
 }

@@ -13,15 +13,17 @@
 
 struct region {
     uint8_t *memory;
-    size_t bytes;         /* whole pages */
+    size_t bytes;  /* registered */
+    void *mapping; /* what memory lies in */
+    size_t mapping_bytes;
     uint64_t iova;        /* its name */
     uint64_t bus_address; /* what the device must use */
     uint64_t bus_length;
 };
 
 /**
- * Allocate whole pages for at least bytes and register them. KERN_SUCCESS, kIOReturnNoMemory, or
- * what registering said; nothing is held on failure.
+ * Allocate pages for bytes, zeroed and not touched, and register exactly that many. KERN_SUCCESS,
+ * kIOReturnNoMemory, or what registering said; nothing is held on failure.
  */
 kern_return_t region_open(struct region *region, const struct session *session, uint64_t iova,
                           size_t bytes);

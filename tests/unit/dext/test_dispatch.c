@@ -191,6 +191,22 @@ static void open_access_shows_ones_until_a_claim(void **state)
     fixture_tear_down(&f);
 }
 
+static void extensions_can_be_left_out(void **state)
+{
+    (void)state;
+    struct fixture f;
+    uint64_t out[16];
+    struct dext_options options = {.no_extensions = true};
+    fixture_set_up(&f, &options, NULL);
+    struct dext_client *client = fixture_open_claimed(&f, 0);
+    for (uint64_t selector = 64; selector <= 70; selector++) {
+        assert_code(CALL0(client, selector, out), 0xe00002c7);
+    }
+    assert_code(CALL(client, 8, out, 0, 4), 0);
+    assert_u64(out[0], 0x56781234);
+    fixture_tear_down(&f);
+}
+
 static void identity_has_ids_with_a_claim(void **state)
 {
     (void)state;
@@ -303,6 +319,7 @@ int main(void)
         cmocka_unit_test(outputs_are_counted),
         cmocka_unit_test(unclaimed_clients_look),
         cmocka_unit_test(open_access_shows_ones_until_a_claim),
+        cmocka_unit_test(extensions_can_be_left_out),
         cmocka_unit_test(identity_has_ids_with_a_claim),
         cmocka_unit_test(capabilities_are_the_limits_in_force),
         cmocka_unit_test(state_follows_the_device),
