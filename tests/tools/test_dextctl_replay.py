@@ -196,7 +196,8 @@ class Both:
                                              (msi, "0", "1", "0x05\n"),
                                              (msi + 4, "0xffffffff", "4", "0xfffffffc\n"),
                                              (power + 2, "0", "1", f"{config[power + 2]:#04x}\n")):
-            self.assert_fine(self.ctl("config", "write", "01:00.0", offset, value, "-w", width))
+            self.assert_fine(self.ctl("config", "write", "01:00.0", offset, value, "-w", width,
+                                      "--force"))
             self.assertEqual(self.assert_fine(self.ctl("config", "read", "01:00.0", offset,
                                                        "-w", width)), wanted)
 
