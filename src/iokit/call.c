@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <IOKit/IOKitLib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/trace.h"
@@ -133,6 +134,37 @@ static kern_return_t call_carry_out(io_connect_t connect, const struct call *cal
     return status;
 }
 
+/* "(0x1,0x2)", cut where there is no more room. Returns text. */
+static const char *call_scalars_text(const uint64_t *scalars, uint32_t count, char *text,
+                                     size_t bytes)
+{
+    size_t used = (size_t)snprintf(text, bytes, "(");
+    for (uint32_t i = 0; i < count && used < bytes; i++) {
+        used += (size_t)snprintf(text + used, bytes - used, "%s0x%llx", i ? "," : "",
+                                 (unsigned long long)scalars[i]);
+    }
+    if (used < bytes) {
+        snprintf(text + used, bytes - used, ")");
+    }
+    return text;
+}
+
+static void call_trace(const struct call *call, const kern_return_t *status)
+{
+    char text[320]; /* 16 scalars */
+    if (!trace_is_on()) {
+        return;
+    }
+    if (status) {
+        uint32_t count = *status == KERN_SUCCESS ? call_output_room(call) : 0;
+        trace_hop("iokit", "selector=%u -> 0x%x %s", call->selector, (unsigned)*status,
+                  call_scalars_text(call->output, count, text, sizeof(text)));
+    } else {
+        trace_hop("iokit", "IOConnectCallMethod selector=%u %s", call->selector,
+                  call_scalars_text(call->input, call->input_count, text, sizeof(text)));
+    }
+}
+
 static kern_return_t call_perform(io_connect_t connect, const struct call *call)
 {
     kern_return_t status = call_check(call);
@@ -140,10 +172,9 @@ static kern_return_t call_perform(io_connect_t connect, const struct call *call)
         return status;
     }
     uint64_t outer = trace_begin_call();
-    trace_hop("iokit", "IOConnectCallMethod selector=%u scalars=%u", call->selector,
-              call->input_count);
+    call_trace(call, NULL);
     status = call_carry_out(connect, call);
-    trace_hop("iokit", "selector=%u -> 0x%x", call->selector, (unsigned)status);
+    call_trace(call, &status);
     trace_end_call(outer);
     return status;
 }

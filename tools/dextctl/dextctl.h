@@ -40,6 +40,7 @@ extern const struct command command_irq;
 extern const struct command command_reset;
 extern const struct command command_demo;
 extern const struct command command_doctor;
+extern const struct command command_trace;
 
 #define ADDRESS_ROOT_BYTES 128
 

@@ -15,8 +15,8 @@
 #include "output.h"
 
 static const struct command *const commands[] = {
-    &command_list, &command_show, &command_dump,  &command_config, &command_bar,
-    &command_dma,  &command_irq,  &command_reset, &command_demo,   &command_doctor,
+    &command_list, &command_show,  &command_dump, &command_config, &command_bar,   &command_dma,
+    &command_irq,  &command_reset, &command_demo, &command_doctor, &command_trace,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 
@@ -136,7 +136,8 @@ int main(int argc, char **argv)
 
     int status = options_parse(&options, &first, argc, argv);
     if (status == STATUS_OK) {
-        status = dispatch(&options, argc - first, argv + first);
+        int end = options.tail ? (int)(options.tail - argv) - 1 : argc;
+        status = dispatch(&options, end - first, argv + first);
     }
     options_clear(&options);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_OK) {

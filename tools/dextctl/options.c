@@ -121,6 +121,12 @@ static int parse_host_root(struct options *options, const char *value)
     return STATUS_OK;
 }
 
+static int parse_output(struct options *options, const char *value)
+{
+    options->output = value;
+    return STATUS_OK;
+}
+
 static const struct option_row {
     unsigned int bit;
     int letter; /* 0: none */
@@ -141,6 +147,10 @@ static const struct option_row {
     {OPTION_FORCE, 0, "force", NULL, "do it although it would hurt", NULL},
     {OPTION_FIRE, 0, "fire", NULL, "make the device fire (edu and testdev can)", NULL},
     {OPTION_SIZE, 0, "size", "BYTES", "bytes to copy, repeatable; K, M and G multiply", parse_size},
+    {OPTION_SUMMARY, 0, "summary", NULL, "count, percentiles and errors of each kind of call",
+     NULL},
+    {OPTION_OUTPUT, 'o', "output", "FILE", "write JSON trace events", parse_output},
+    {OPTION_FOLLOW, 'f', "follow", NULL, "go on as the files grow, until Ctrl-C", NULL},
     {OPTION_BUNDLE, 0, "bundle", "FILE", "write a tar archive for a bug report", parse_bundle},
     {OPTION_WITH_SERIALS, 0, "with-serials", NULL, "leave serial numbers and names in the archive",
      NULL},
@@ -205,6 +215,13 @@ int options_parse(struct options *options, int *first, int argc, char **argv)
     options->sizes = calloc((size_t)argc + 1, sizeof(*options->sizes));
     if (!options->devices || !options->sizes) {
         return usage_error("out of memory");
+    }
+    /* A command that another one runs has options of its own, so "--" must stay where it is. */
+    for (int i = 2; i < argc && strcmp(argv[1], "trace") == 0; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            options->tail = argv + i + 1;
+            argc = i;
+        }
     }
     fill_getopt(long_options, letters);
     argv[0] = (char *)"dextctl"; /* how getopt's own messages begin */

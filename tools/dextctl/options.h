@@ -37,6 +37,9 @@ enum option_bit {
     OPTION_SEED = 1 << 24,
     OPTION_YES = 1 << 25,
     OPTION_DRY_RUN = 1 << 26,
+    OPTION_SUMMARY = 1 << 27,
+    OPTION_OUTPUT = 1 << 28,
+    OPTION_FOLLOW = 1 << 29,
 };
 
 /* What the command line said. Texts are borrowed from argv; both arrays are owned. */
@@ -57,6 +60,8 @@ struct options {
     const char *bundle; /* these NULL when not given */
     const char *vfio;
     const char *host_root;
+    const char *output;
+    char **tail; /* trace: what stands behind "--", NULL-ended, borrowed from argv */
 };
 
 /**
