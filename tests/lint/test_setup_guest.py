@@ -17,7 +17,7 @@ SETUP = lintlib.ROOT / "scripts" / "setup-guest"
 STAND_INS = {
     # Before the first update apt knows addresses and no origins.
     "apt-get": 'case " $* " in\n*indextargets*) printf "$TARGETS" ;;\n'
-               '*) echo "apt-get $*" >>"$FAKE/calls"; cat "$APT_CONFIG" "$FAKE"/home/new/apt/sources/* '
+               '*) echo "apt-get $*" >>"$FAKE/calls"; cat "$APT_CONFIG" "$FAKE"/guest/new/apt/sources/* '
                '>>"$FAKE/calls"; echo no such mirror; exit 100 ;;\nesac',
     "apt-cache": "exit 1",
     "uname": 'echo "${MACHINE:-Linux x86_64}"',
@@ -29,7 +29,7 @@ class Machine:
     """A machine as scripts/setup-guest sees it."""
 
     def __init__(self, folder, without=()):
-        self.folder, self.home = folder, folder / "home"
+        self.folder, self.home = folder, folder / "guest"
         (folder / "bin").mkdir(parents=True)
         for name, body in STAND_INS.items():
             if name not in without:
