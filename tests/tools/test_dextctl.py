@@ -51,6 +51,33 @@ class Both:
         self.assertRegex(text, r"(?m)^  command +0x\d+ +memory, bus master$")
         self.assertRegex(text, r"(?m)^  0  1 MiB +32-bit memory, memory index 0$")
         self.assertRegex(text, r"(?m)^  040 +0005  MSI: ")
+        self.assertRegex(text, r"(?m)^  resets +hot ")
+        self.assertNotRegex(text, r"(?m)^  link ")
+
+    def test_show_says_what_can_be_had(self):
+        text = self.assert_fine(self.ctl("show", "02:00.0"))
+        for line in (r"link +16 GT/s x4 now, 16 GT/s x4 at most",
+                     r"resets +function-level, power management, hot .*",
+                     r"interrupts MSI-X 32, MSI 32; the driver offers 32 vectors",
+                     r"dma +0 bytes of 1536 MiB mapped, 0 of 65536 regions, in units of 16 KiB"):
+            self.assertRegex(text, rf"(?m)^  {line}$")
+        self.assertLessEqual(max(map(len, text.splitlines())), 100)
+        # A long capability goes on below its name.
+        self.assertRegex(text, r"(?m)^  060 +0011  MSI-X: .*,\n {16,}\S")
+
+    def test_show_json_says_what_can_be_had(self):
+        view = json.loads(self.assert_fine(self.ctl("show", "02:00.0", "--json")))
+        self.assertEqual(view["link"], {"speed": 4, "speed_text": "16 GT/s", "width": 4,
+                                        "max_speed": 4, "max_speed_text": "16 GT/s",
+                                        "max_width": 4})
+        self.assertEqual(view["resets"], ["function", "power", "hot"])
+        self.assertEqual(view["interrupts"], {"msix": 32, "msi": 32, "pin": False, "usable": 32})
+        self.assertEqual(view["dma"], {"aperture_bytes": 3 << 29, "max_regions": 65536,
+                                       "granule_bytes": 16384, "live_bytes": 0,
+                                       "live_regions": 0})
+        edu = json.loads(self.assert_fine(self.ctl("show", "01:00.0", "--json")))
+        self.assertEqual((edu["link"], edu["resets"]), (None, ["hot"]))
+        self.assertEqual(edu["interrupts"], {"msix": 0, "msi": 1, "pin": True, "usable": 1})
 
     def test_show_json(self):
         view = json.loads(self.assert_fine(self.ctl("show", "02:00.0", "--json")))
@@ -331,6 +358,47 @@ class Watch(toolstest.ToolTest):
             deadline = time.monotonic() + 10
             while claims():
                 self.assertLess(time.monotonic(), deadline)
+
+
+class RealDevices(toolstest.ToolTest):
+    """Extended capabilities of dumps, against what lspci of their time said in the file."""
+
+    def details(self, name, address):
+        text = self.assert_fine(run("show", address, "--json", "--device",
+                                    f"replay,file={DUMPS / name}"))
+        return {c["name"]: c["detail"] for c in json.loads(text)["capabilities"]
+                if c["extended"]}, json.loads(text)
+
+    def test_network_controller(self):
+        details, view = self.details("cap-pcie-2.lspci", "01:00.0")
+        self.assertEqual(details["Device Serial Number"], "00-1b-21-ff-ff-2b-46-e0")
+        self.assertEqual(details["Single Root I/O Virtualization"],
+                         "1 of 8 virtual functions, device id 10ca")
+        self.assertIn("correctable 0x00002000", details["Advanced Error Reporting"])
+        self.assertEqual(view["interrupts"]["msix"], 10)
+        self.assertEqual((view["link"]["speed_text"], view["link"]["width"]), ("2.5 GT/s", 4))
+
+    def test_graphics(self):
+        details, view = self.details("cap-rebar.lspci", "09:00.0")
+        self.assertEqual(details["Resizable BAR"], "BAR 0: 256 MiB")
+        self.assertEqual(details["Alternative Routing-ID"], "next function 1")
+        self.assertEqual(view["resets"], ["hot"])  # FLReset-, NoSoftRst+
+
+    def test_wireless(self):
+        details, _ = self.details("cap-l1-pm.lspci", "01:00.0")
+        self.assertEqual(details["Device Serial Number"], "18-5e-0f-ff-ff-61-9b-49")
+        self.assertRegex(details["L1 PM Substates"], r"^PCI-PM L1\.2[+-], PCI-PM L1\.1[+-], ASPM")
+        self.assertRegex(details["Latency Tolerance Reporting"], r"^at most \d+ ns snooped")
+
+    def test_lines_fit(self):
+        for path in DUMPS.glob("*.lspci"):
+            listed = json.loads(self.assert_fine(run("list", "--json", "--device",
+                                                     f"replay,file={path}"))
+                                if path.name != "bridge-ctl-vga16.lspci" else '{"devices": []}')
+            for device in listed["devices"][:2]:
+                address = f"{device['root']}/{device['address']}"
+                text = self.assert_fine(run("show", address, "--device", f"replay,file={path}"))
+                self.assertLessEqual(max(map(len, text.splitlines())), 100, path.name)
 
 
 class Names(toolstest.ToolTest):

@@ -163,7 +163,7 @@ kern_return_t config_image_read(const struct session *session, struct config_ima
     return code;
 }
 
-static const char *link_speed_text(unsigned int speed)
+const char *link_speed_text(unsigned int speed)
 {
     static const char *const texts[] = {"?",       "2.5 GT/s", "5 GT/s", "8 GT/s",
                                         "16 GT/s", "32 GT/s",  "64 GT/s"};
@@ -223,6 +223,7 @@ static void describe(const struct config_image *image, struct capability *cap)
 {
     cap->detail[0] = '\0';
     if (cap->extended) {
+        capability_describe_extended(image, cap);
         return;
     }
     switch (cap->id) {

@@ -36,11 +36,17 @@ struct capability {
     bool extended;
     uint8_t version;  /* extended ones only */
     const char *name; /* never NULL */
-    char detail[96];  /* "" when there is nothing to say */
+    char detail[160]; /* "" when there is nothing to say */
 };
 
 /** The capabilities of a device, in list order, at most maximum. A broken list ends where it is. */
 size_t capability_list(const struct config_image *image, struct capability *list, size_t maximum);
+
+/** Fill in the detail of an extended capability. */
+void capability_describe_extended(const struct config_image *image, struct capability *cap);
+
+/** "16 GT/s" for a generation. Static storage. */
+const char *link_speed_text(unsigned int speed);
 
 /** Words for a 24-bit class code ("NVMe controller"); never NULL. */
 const char *class_text(uint32_t class_code);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ability.h"
 #include "bar.h"
 #include "capability.h"
 #include "dextctl.h"
@@ -15,6 +16,7 @@
 #include "session.h"
 
 #define CAPABILITIES_MAX 128
+#define LINE_WIDTH       96
 
 struct bit_name {
     uint16_t bit;
@@ -44,6 +46,7 @@ struct device_view {
     struct bar bars[BAR_COUNT];
     struct capability capabilities[CAPABILITIES_MAX];
     size_t capability_count;
+    struct ability ability;
 };
 
 static int look(const struct session *session, struct device_view *view)
@@ -63,7 +66,10 @@ static int look(const struct session *session, struct device_view *view)
         }
     }
     view->capability_count = capability_list(&view->image, view->capabilities, CAPABILITIES_MAX);
-    return STATUS_OK;
+    code = ability_get(&view->ability, session, &view->image, view->capabilities,
+                       view->capability_count);
+    return code == KERN_SUCCESS ? STATUS_OK
+                                : session_failure(session, code, "cannot get its limits");
 }
 
 static void print_bits(const char *label, uint16_t value, const struct bit_name *names)
@@ -104,16 +110,55 @@ static void print_header(const struct device_view *view)
     }
 }
 
+/* Where a line is broken: behind the last ", " that still fits, else behind the first there is. */
+static size_t fitting(const char *text, size_t room)
+{
+    size_t length = strlen(text);
+    size_t end = 0;
+
+    if (length <= room) {
+        return length;
+    }
+    for (size_t i = 0; i + 1 < length && (i + 1 <= room || end == 0); i++) {
+        if (text[i] == ',' && text[i + 1] == ' ') {
+            end = i + 1;
+        }
+    }
+    return end ? end : length;
+}
+
+/* What a capability says begins behind its name, and goes on below it. */
+static void print_capability(const struct capability *cap)
+{
+    char title[96];
+    const char *rest = cap->detail;
+
+    int indent = snprintf(title, sizeof(title), "  %03x  %-4s %04x  ", cap->offset,
+                          cap->extended ? "ext" : "", cap->id);
+    int width = indent + snprintf(title + indent, sizeof(title) - (size_t)indent, "%s%s", cap->name,
+                                  rest[0] ? ": " : "");
+    fputs(title, stdout);
+    while (rest[0]) {
+        size_t length = fitting(rest, (size_t)(LINE_WIDTH - width));
+        printf("%.*s", (int)length, rest);
+        rest += length + strspn(rest + length, " ");
+        if (rest[0]) {
+            width = indent + 2;
+            printf("\n%*s", width, "");
+        }
+    }
+    putchar('\n');
+}
+
 static void print_text(const struct device_view *view)
 {
     print_header(view);
+    ability_print(&view->ability);
     printf("BARs\n");
     bar_print_table(view->bars, BAR_COUNT);
     printf("Capabilities%s\n", view->capability_count ? "" : "\n  none");
     for (size_t i = 0; i < view->capability_count; i++) {
-        const struct capability *it = &view->capabilities[i];
-        printf("  %03x  %-4s %04x  %s%s%s\n", it->offset, it->extended ? "ext" : "", it->id,
-               it->name, it->detail[0] ? ": " : "", it->detail);
+        print_capability(&view->capabilities[i]);
     }
 }
 
@@ -156,6 +201,9 @@ static void print_json(const struct device_view *view)
         json_add_hex(object, "offset", it->offset, 2);
         json_add_hex(object, "id", it->id, it->extended ? 4 : 2);
         json_add_bool(object, "extended", it->extended);
+        if (it->extended) {
+            json_add_number(object, "version", it->version);
+        }
         json_add_text(object, "name", it->name);
         json_add_text(object, "detail", it->detail);
         json_object_array_add(capabilities, object);
@@ -164,6 +212,7 @@ static void print_json(const struct device_view *view)
     json_object_object_add(top, "header", header_json(&view->image));
     json_object_object_add(top, "bars", bar_table_json(view->bars, BAR_COUNT));
     json_object_object_add(top, "capabilities", capabilities);
+    ability_add_json(top, &view->ability);
     json_print(top);
 }
 
@@ -189,16 +238,20 @@ static int run(const struct options *options, int argc, char **argv)
 
 const struct command command_show = {
     .name = "show",
-    .summary = "show one device: header, BARs, capabilities",
+    .summary = "show one device: header, link, resets, BARs, capabilities",
     .synopsis = "ADDR",
-    .details = "Decode a device's config header, its base address registers (BARs) and its\n"
-               "capabilities. Claims the device, which turns on memory decoding and bus mastering\n"
-               "if nobody else has claimed it.\n"
-               "\n"
-               "Examples:\n"
-               "  dextctl show 01:00.0\n"
-               "  dextctl show pci-bridge0/01:00.0 --json\n"
-               "  dextctl show 01:00.0 --device edu,addr=01:00.0\n",
+    .details =
+        "Decode a device's config header, its base address registers (BARs) and its\n"
+        "capabilities, and say what can be had of it: the link now and at most, the kinds\n"
+        "of reset, interrupt vectors, and how much of the room for DMA is in use.\n"
+        "\n"
+        "Claims the device, which turns on memory decoding and bus mastering if nobody else\n"
+        "has claimed it.\n"
+        "\n"
+        "Examples:\n"
+        "  dextctl show 01:00.0\n"
+        "  dextctl show pci-bridge0/01:00.0 --json\n"
+        "  dextctl show 01:00.0 --device edu,addr=01:00.0\n",
     .accepts = OPTION_HOST | OPTION_JSON,
     .arguments_min = 1,
     .arguments_max = 1,
