@@ -187,13 +187,15 @@ class Both:
         self.assertEqual(lines[0], "watching 32 vectors of 02:00.0")
         self.assertEqual([re.sub(r"^ *[\d.]+ ms +", "", line) for line in lines[1:4]],
                          [f"vector   {n}  count 1" for n in range(3)])
-        self.assertEqual(lines[4:], ["3 interrupts"])
+        self.assertEqual(lines[4], "3 interrupts")
+        self.assertRegex(lines[5], r"^latency, from firing to the process: min [\d.]+ us, p50 ")
 
     def test_irq_watch_json(self):
         out = self.assert_fine(self.ctl("irq", "watch", "01:00.0", "--fire", "-n", "2", "--json"))
         objects = [json.loads(line) for line in out.splitlines()]
         self.assertEqual([(o["vector"], o["count"]) for o in objects[:2]], [(0, 1), (0, 2)])
-        self.assertEqual(objects[2], {"total": 2, "vectors": {"0": 2}})
+        self.assertEqual((objects[2]["total"], objects[2]["vectors"]), (2, {"0": 2}))
+        self.assertEqual(sum(b["count"] for b in objects[2]["latency_us"]["histogram"]), 2)
 
     def test_irq_watch_ends(self):
         out = self.assert_fine(self.ctl("irq", "watch", "01:00.0", "--seconds", "0.05"))

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""dextctl irq: what test finds, rates and latencies of watch.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import json
+import re
+import signal
+import subprocess
+
+import toolstest
+from toolstest import DEXTCTL, EDU, TESTDEV, Dextd, environment, run
+
+AT = "02:00.0"
+TABLE, ENTRY_BYTES, CONTROL = 0x8000, 16, 12  # testdev's MSI-X table; an entry's mask bit
+
+
+def irq(*arguments, device=TESTDEV):
+    address = device.split("addr=")[1].split(",")[0]
+    return run("irq", arguments[0], address, *arguments[1:], "--device", device)
+
+
+class Test(toolstest.ToolTest):
+    def result(self, *arguments, device=TESTDEV):
+        result = json.loads(self.assert_fine(irq("test", *arguments, "--json", device=device)))
+        result["checks"] = {c["name"]: (c["result"], c["text"]) for c in result["checks"]}
+        return result
+
+    def test_msix(self):
+        result = self.result()
+        self.assertEqual((result["offered"], result["kind"], result["asked"], result["granted"]),
+                         ("MSI-X", "MSI-X", 32, 32))
+        self.assertEqual(result["vectors"],
+                         [{"vector": v, "fired": 3, "arrived": 3} for v in range(32)])
+        self.assertEqual({n: r for n, (r, _) in result["checks"].items()},
+                         {"kind": "ok", "vectors": "ok", "arrived": "ok", "only those": "ok",
+                          "mask": "ok", "fired masked": "note", "driver's counts": "note"})
+        self.assertIn("96 of 96", result["checks"]["arrived"][1])
+
+    def test_masked_ones_are_dropped_and_counted(self):
+        """E1: one vector is fired while masked, and one after unmasking; 96 before."""
+        checks = self.result()["checks"]
+        self.assertIn("dropped", checks["fired masked"][1])
+        self.assertIn("98 raised, 97 delivered, 1 dropped", checks["driver's counts"][1])
+
+    def test_kinds_and_counts(self):
+        """E2, E4: testdev's options say what it offers; MSI has a power of two of messages."""
+        for options, kind, count in (("irq=msi", "MSI", 32), ("irq=msi,vectors=5", "MSI", 4),
+                                     ("irq=msix,vectors=5", "MSI-X", 5), ("vectors=1", "MSI-X", 1),
+                                     ("vectors=256", "MSI-X", 256)):
+            with self.subTest(options):
+                result = self.result("-n", "1", device=f"{TESTDEV},{options}")
+                self.assertEqual((result["kind"], result["asked"], result["granted"]),
+                                 (kind, count, count))
+                self.assertEqual([v["arrived"] for v in result["vectors"]], [1] * count)
+
+    def test_edu_has_one(self):
+        result = self.result("-n", "5", device=EDU)
+        self.assertEqual((result["kind"], result["granted"], result["vectors"]),
+                         ("MSI", 1, [{"vector": 0, "fired": 5, "arrived": 5}]))
+
+    def test_without_interrupts(self):
+        self.assert_fails(irq("test", device=TESTDEV + ",irq=none"), 1, "cannot set up interrupts")
+
+    def test_device_that_cannot_be_made_to_fire(self):
+        result = self.result(device="nvme,addr=03:00.0,size=1M")
+        self.assertEqual((result["kind"], result["vectors"], result["latency_us"]),
+                         ("MSI-X", [], None))
+        self.assertEqual(result["checks"]["arrived"][0], "skipped")
+
+    def test_driver_without_statistics(self):
+        checks = self.result("-n", "1", device=TESTDEV + ",extensions=off")["checks"]
+        self.assertEqual(checks["driver's counts"][0], "skipped")
+
+    def test_lost_vectors_are_named(self):
+        """E3: vector 5 is masked in the device, where the driver does not look."""
+        with Dextd(TESTDEV) as host:
+            with subprocess.Popen([DEXTCTL, "irq", "watch", AT], env=environment(host.socket),
+                                  stdout=subprocess.PIPE, text=True) as holder:
+                holder.stdout.readline()
+                place = hex(TABLE + 5 * ENTRY_BYTES + CONTROL)
+                self.assert_fine(run("bar", "write", AT, "0", place, "1", "--force",
+                                     socket=host.socket))
+                result = run("irq", "test", AT, "-n", "1", socket=host.socket)
+                holder.send_signal(signal.SIGINT)
+                holder.communicate(timeout=toolstest.SECONDS)
+        self.assertEqual(result.status, 1, result)
+        self.assertRegex(result.out, r"(?m)^failed +arrived +31 of 32 fired on 32 vectors: vectors 5$")
+        self.assertEqual(result.err, "dextctl: 02:00.0: 1 check failed\n")
+
+    def test_latencies(self):
+        latency = self.result()["latency_us"]
+        self.assertLessEqual(0, latency["min"])
+        self.assertLessEqual(latency["min"], latency["p50"])
+        self.assertLessEqual(latency["p50"], latency["p99"])
+        self.assertLessEqual(latency["p99"], latency["max"])
+        buckets = latency["histogram"]
+        self.assertEqual(sum(b["count"] for b in buckets), 96)
+        self.assertEqual([b["below"] for b in buckets],
+                         [buckets[0]["below"] << n for n in range(len(buckets))])
+        self.assertLess(latency["max"], buckets[-1]["below"])
+        self.assertGreaterEqual(latency["min"], buckets[0]["below"] // 2)
+        text = self.assert_fine(irq("test", "-n", "1"))
+        self.assertEqual(sum(map(int, re.findall(r"(?m)^  below +\d+ us +(\d+) ", text))), 32)
+
+
+class Rates(toolstest.ToolTest):
+    def test_of_a_timer(self):
+        """testdev's timer fires vectors 0 to 3 in turn, 1000 a second, 200 times."""
+        with Dextd(TESTDEV) as host:
+            with subprocess.Popen([DEXTCTL, "irq", "watch", AT, "--interval", "0.1", "--count", "200",
+                                   "--json"], env=environment(host.socket), text=True,
+                                  stdout=subprocess.PIPE) as watcher:
+                # nothing is printed before it watches: its claim is what to wait for
+                self.wait_for_claim(host)
+                for offset, value, width in (("0x10c", "4", "4"), ("0x110", "1000000", "8"),
+                                             ("0x118", "200", "4"), ("0x11c", "1", "4")):
+                    self.assert_fine(run("bar", "write", AT, "0", offset, value, "-w", width,
+                                         socket=host.socket))
+                out, _ = watcher.communicate(timeout=toolstest.SECONDS)
+        lines = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual(lines[-1]["total"], 200)
+        self.assertEqual(lines[-1]["vectors"], {"0": 50, "1": 50, "2": 50, "3": 50})
+        self.assertIsNone(lines[-1]["latency_us"])
+        rates = [rate for line in lines[:-1] for rate in line["rates"].items()]
+        self.assertTrue({vector for vector, _ in rates} <= {"0", "1", "2", "3"})
+        self.assertTrue(all(0 < rate < 2000 for _, rate in rates))
+
+    def wait_for_claim(self, host):
+        for _ in range(200):
+            with subprocess.Popen(
+                    [DEXTCTL, "config", "read", AT, "CAP_MSIX+2.W"], env=environment(host.socket),
+                    stdout=subprocess.PIPE, text=True) as look:
+                out, _ = look.communicate(timeout=toolstest.SECONDS)
+            if int(out, 16) & 0x8000:  # MSI-X enabled: the watcher has set up its interrupts
+                return
+        self.fail("the watcher never set up its interrupts")
+
+    def test_text(self):
+        out = self.assert_fine(irq("watch", "--fire", "--seconds", "0.35", "--interval", "0.1"))
+        lines = out.splitlines()
+        self.assertRegex(lines[1], r"^ +[\d.]+ ms  \d+: [\d.]+/s")
+        out = self.assert_fine(irq("watch", "--seconds", "0.1", "--interval", "0.04"))
+        self.assertRegex(out.splitlines()[1], r"^ +[\d.]+ ms  none$")
+
+
+if __name__ == "__main__":
+    toolstest.main()
