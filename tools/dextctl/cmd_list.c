@@ -10,7 +10,6 @@
 #include "embedded.h"
 #include "instance.h"
 #include "list_watch.h"
-#include "names.h"
 #include "output.h"
 #include "session.h"
 
@@ -64,9 +63,7 @@ static int run(const struct options *options, int argc, char **argv)
     if (!(options->given & OPTION_WATCH) && (options->given & (OPTION_COUNT | OPTION_SECONDS))) {
         return usage_error("list: --count and --seconds need --watch");
     }
-    int status = options->given & OPTION_WATCH ? list_watch(options) : list(options);
-    names_close();
-    return status;
+    return options->given & OPTION_WATCH ? list_watch(options) : list(options);
 }
 
 const struct command command_list = {

@@ -12,6 +12,7 @@
 #include "capability.h"
 #include "dextctl.h"
 #include "instance.h"
+#include "names.h"
 #include "output.h"
 #include "session.h"
 
@@ -93,8 +94,13 @@ static void print_header(const struct device_view *view)
     uint8_t header = config_u8(image, 0x0e);
     uint8_t pin = config_u8(image, 0x3d);
     char address[INSTANCE_TEXT_BYTES];
+    char class_name[NAME_BYTES];
+    char device_name[NAME_BYTES];
 
-    printf("%s  %s\n", instance_address_text(instance, address), class_text(class_code));
+    const char *device =
+        names_device(config_u16(image, 0x00), config_u16(image, 0x02), device_name);
+    printf("%s  %s%s%s\n", instance_address_text(instance, address),
+           names_class(class_code, class_name), device ? ", " : "", device ? device : "");
     printf("  %-10s %s\n", "name", instance->name);
     printf("  %-10s %s\n", "root", instance->root);
     printf("  %-10s %04x:%04x revision %02x\n", "ids", config_u16(image, 0x00),

@@ -11,6 +11,7 @@
 #include "dextctl.h"
 #include "embedded.h"
 #include "log.h"
+#include "names.h"
 #include "options.h"
 #include "output.h"
 
@@ -99,6 +100,7 @@ static int run_command(const struct command *command, const struct options *opti
     }
     if (status == STATUS_OK) {
         status = command->run(options, argc, argv);
+        names_close();
         embedded_stop();
     }
     return status;

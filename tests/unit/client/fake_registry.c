@@ -26,7 +26,10 @@ static struct fake_entry *entry_of(io_object_t object)
 {
     unsigned index = object - FAKE_FIRST_ENTRY;
 
-    return object >= FAKE_FIRST_ENTRY && index < fake.entry_count ? &fake.entries[index] : NULL;
+    /* A test may add entries while a watch looks at others. */
+    unsigned count = __atomic_load_n(&fake.entry_count, __ATOMIC_ACQUIRE);
+
+    return object >= FAKE_FIRST_ENTRY && index < count ? &fake.entries[index] : NULL;
 }
 
 static void log_line(void *opaque, AppleDextLogLevel level, const char *line)
@@ -50,8 +53,11 @@ bool fake_log_contains(const char *text)
 
 int fake_add(struct fake_entry entry)
 {
-    fake.entries[fake.entry_count] = entry;
-    return (int)fake.entry_count++;
+    unsigned index = fake.entry_count;
+
+    fake.entries[index] = entry;
+    __atomic_store_n(&fake.entry_count, index + 1, __ATOMIC_RELEASE);
+    return (int)index;
 }
 
 int fake_add_device(const char *root, const char *pcidebug, uint32_t vendor, uint32_t device)
