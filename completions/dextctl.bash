@@ -1,0 +1,103 @@
+# Completion for dextctl, dextd, dext-vfio-user and dextbench in bash.
+#
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Commands, words after them and options come from --help, addresses from dextctl list, so that
+# nothing here has to follow when a command is added.
+
+# The words before the one that is completed, taken apart at spaces only: bash's own COMP_WORDS are
+# cut at the colon of an address. Sets words and word.
+_dextlink_words() {
+    local line=${COMP_LINE:0:COMP_POINT}
+    word=${line##*[[:space:]]}
+    read -ra words <<<"${line:0:${#line}-${#word}}"
+}
+
+# Names of options in a help text: behind "Options:" where it has that line.
+_dextlink_options() {
+    awk '/^Options:/ { text = "" } { text = text "\n" $0 } END { print text }' <<<"$1" |
+        grep -Eo -- '^ *(-[a-z], +)?--[a-z][a-z-]*' | grep -Eo -- '--[a-z-]+'
+}
+
+# Offer what begins with word. bash replaces only what follows the last colon of the word.
+_dextlink_offer() {
+    local kept=${word%"${word##*:}"} i
+    COMPREPLY=($(compgen -W "$1" -- "$word"))
+    if [[ $kept && $COMP_WORDBREAKS == *:* ]]; then
+        for i in "${!COMPREPLY[@]}"; do
+            COMPREPLY[i]=${COMPREPLY[i]#"$kept"}
+        done
+    fi
+}
+
+# Whether the option before the word takes an argument: --help shows one behind its name.
+_dextlink_takes_argument() {
+    [[ $2 == -* ]] && grep -Eq -- "^ *(-., +)?$2 [A-Za-z]|^ *$2, --[a-z-]+ [A-Z]" <<<"$1"
+}
+
+# Names of the devices there are, those of --device on the line included.
+_dextctl_addresses() {
+    local i devices=()
+    for ((i = 1; i + 1 < ${#words[@]}; i++)); do
+        [[ ${words[i]} == --device ]] && devices+=(--device "${words[i + 1]}")
+    done
+    "${words[0]}" list "${devices[@]}" 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
+_dextctl() {
+    local words word help command= verbs first before
+    _dextlink_words
+    command=${words[1]}
+    before=${words[${#words[@]} - 1]}
+    COMPREPLY=()
+    if ((${#words[@]} < 2)); then
+        help=$("${words[0]}" --help 2>/dev/null)
+        _dextlink_offer "$(awk '/^Commands:/ { on = 1; next } /^$/ { on = 0 } on { print $1 }' \
+            <<<"$help") --help --version"
+        return
+    fi
+    help=$("${words[0]}" "$command" --help 2>/dev/null) || return 0
+    if _dextlink_takes_argument "$help" "$before"; then
+        [[ $before == --access ]] && _dextlink_offer "open claimed"
+        [[ $before == --page-size ]] && _dextlink_offer "4096 16384"
+        [[ $before =~ ^(--bundle|--output|-o|--host-root)$ ]] && COMPREPLY=($(compgen -f -- "$word"))
+        return 0
+    fi
+    if [[ $word == -* ]]; then
+        _dextlink_offer "$(_dextlink_options "$help")"
+        return
+    fi
+    # "Usage: dextctl bar info|read ADDR ...": words that the command goes on with
+    read -r _ _ _ first _ <<<"$help"
+    if [[ $first == *[a-z]* && $first != [\[-]* ]]; then
+        verbs=${first//|/ }
+        if ((${#words[@]} == 2)); then
+            _dextlink_offer "$verbs"
+            return
+        fi
+    elif [[ $first == *FILE* ]]; then
+        COMPREPLY=($(compgen -f -- "$word"))
+        return
+    elif [[ $first != *ADDR* ]]; then
+        return 0
+    fi
+    _dextlink_offer "$(_dextctl_addresses)"
+}
+
+_dextlink_program() {
+    local words word help before
+    _dextlink_words
+    before=${words[${#words[@]} - 1]}
+    help=$("${words[0]}" --help 2>/dev/null)
+    COMPREPLY=()
+    if ((${#words[@]} > 1)) && _dextlink_takes_argument "$help" "$before"; then
+        [[ $before == --device ]] || COMPREPLY=($(compgen -f -- "$word"))
+    elif [[ ${words[0]} == *dextbench && $word != -* ]]; then
+        _dextlink_offer "calls nvme vfio-user"
+    else
+        _dextlink_offer "$(_dextlink_options "$help")"
+    fi
+}
+
+complete -F _dextctl dextctl
+complete -F _dextlink_program dextd dext-vfio-user dextbench
