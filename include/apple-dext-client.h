@@ -434,6 +434,20 @@ typedef struct AppleDextStatistics {
 kern_return_t apple_dext_get_statistics(io_connect_t connection,
                                         AppleDextStatistics *out_statistics);
 
+#define APPLE_DEXT_CALL_COUNTS 16
+
+/**
+ * How often each selector of the driver was called since it started, by all clients together;
+ * refused calls count too.
+ *
+ * @first: number of the first selector
+ * @out_counts: of the selectors first, first + 1 and so on; 0 for numbers the driver does not know
+ *
+ * kIOReturnUnsupported: the driver keeps no such counts.
+ */
+kern_return_t apple_dext_get_call_counts(io_connect_t connection, uint64_t first,
+                                         uint64_t out_counts[APPLE_DEXT_CALL_COUNTS]);
+
 typedef enum AppleDextPresence {
     APPLE_DEXT_PRESENT = 0,
     APPLE_DEXT_REMOVED = 1,

@@ -45,7 +45,8 @@
     X(RESET_DEVICE, 17, 0, 0, 0)                                                                   \
     X(GET_CAPABILITIES, 64, 0, 6, 0)                                                               \
     X(GET_STATISTICS, 67, 0, 10, 0)                                                                \
-    X(GET_DEVICE_STATE, 68, 0, 6, 0)
+    X(GET_DEVICE_STATE, 68, 0, 6, 0)                                                               \
+    X(GET_CALL_COUNTS, 69, 1, 16, 0)
 
 enum dext_selector {
 #define DEXT_SELECTOR_ENUM(name, number, in, out, async) DEXT_SEL_##name = number,
@@ -115,5 +116,9 @@ enum dext_device_state {
     DEXT_STATE_REMOVED = 1,
     DEXT_STATE_RESETTING = 2,
 };
+
+/* GetCallCounts (ours): calls of the selectors from the one given on, refused ones too; 0 for those
+ * there are not. */
+#define DEXT_CALL_COUNTS 16
 
 #endif

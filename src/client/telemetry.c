@@ -91,6 +91,28 @@ kern_return_t apple_dext_get_statistics(io_connect_t connection,
     return status;
 }
 
+kern_return_t apple_dext_get_call_counts(io_connect_t connection, uint64_t first,
+                                         uint64_t out_counts[APPLE_DEXT_CALL_COUNTS])
+{
+    uint64_t out[CLIENT_SCALARS_MAX];
+    struct client_connection *state;
+    kern_return_t status;
+
+    if (out_counts == NULL) {
+        return kIOReturnBadArgument;
+    }
+    status = client_connection_enter(connection, &state);
+    if (status != kIOReturnSuccess) {
+        return status;
+    }
+    status = client_call(state, DEXT_SEL_GET_CALL_COUNTS, &first, out);
+    client_connection_leave(state);
+    for (unsigned i = 0; status == kIOReturnSuccess && i < APPLE_DEXT_CALL_COUNTS; i++) {
+        out_counts[i] = out[i];
+    }
+    return status;
+}
+
 static kern_return_t state_from_driver(struct client_connection *connection,
                                        AppleDextDeviceState *state)
 {

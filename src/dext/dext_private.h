@@ -19,9 +19,9 @@
  * Lock order, outermost first: dext.lock, the provider's locks, the DART's lock, dext.irq_lock.
  *
  * dext.lock      one call at a time, as on DriverKit's default queue. Held over everything but the
- *                three calls that only look (GetCapabilities, GetStatistics, GetDeviceState).
- * dext.irq_lock  leaf. The interrupt handler takes it while the back end holds its device lock, so
- *                nobody may call the provider or take dext.lock with it held. Guards subscribers
+ *                four calls that only look (GetCapabilities, GetStatistics, GetDeviceState,
+ * GetCallCounts). dext.irq_lock  leaf. The interrupt handler takes it while the back end holds its
+ * device lock, so nobody may call the provider or take dext.lock with it held. Guards subscribers
  *                and client.irq; host ops->async_complete is called under it.
  */
 
@@ -60,6 +60,8 @@ struct dext_client {
 
 TAILQ_HEAD(dext_client_list, dext_client);
 
+#define DEXT_SELECTOR_ROOM 80 /* more than the highest selector */
+
 struct dext {
     struct pci_provider *provider;
     const struct dext_host_ops *ops;
@@ -82,6 +84,7 @@ struct dext {
     _Atomic uint64_t generation;
     _Atomic uint64_t claim_count; /* changes under lock */
     _Atomic uint64_t calls;
+    _Atomic uint64_t calls_of[DEXT_SELECTOR_ROOM];
     _Atomic uint64_t irqs_raised, irqs_delivered, irqs_dropped;
 };
 
@@ -151,5 +154,6 @@ IOReturn dext_reset_device(struct dext_client *client, struct dext_arguments *ar
 IOReturn dext_statistics_capabilities(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_statistics_counters(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_statistics_state(struct dext_client *client, struct dext_arguments *arguments);
+IOReturn dext_statistics_calls(struct dext_client *client, struct dext_arguments *arguments);
 
 #endif

@@ -45,6 +45,7 @@ enum dext_lock_rule {
 #define METHOD_GET_CAPABILITIES      dext_statistics_capabilities, CLAIM_NEVER, LOCK_NONE
 #define METHOD_GET_STATISTICS        dext_statistics_counters, CLAIM_NEVER, LOCK_NONE
 #define METHOD_GET_DEVICE_STATE      dext_statistics_state, CLAIM_NEVER, LOCK_NONE
+#define METHOD_GET_CALL_COUNTS       dext_statistics_calls, CLAIM_NEVER, LOCK_NONE
 
 struct dext_method {
     const char *name; /* NULL: no such selector */
@@ -64,6 +65,7 @@ static const struct dext_method dext_methods[] = {
 };
 
 #define DEXT_METHOD_COUNT (sizeof(dext_methods) / sizeof(dext_methods[0]))
+_Static_assert(DEXT_METHOD_COUNT <= DEXT_SELECTOR_ROOM, "a count for each selector");
 
 IOReturn dext_refuse(IOReturn code, const char *format, ...)
 {
@@ -162,6 +164,7 @@ IOReturn dext_client_external_method(struct dext_client *client, uint64_t select
                   (unsigned long long)client->id, (unsigned long long)selector);
         return dext_refuse(kIOReturnUnsupported, "selector %llu", (unsigned long long)selector);
     }
+    atomic_fetch_add_explicit(&client->dext->calls_of[selector], 1, memory_order_relaxed);
     const struct dext_method *method = &dext_methods[selector];
     IOReturn status = dext_run(client, method, arguments);
     if (trace_is_on()) {

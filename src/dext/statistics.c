@@ -63,3 +63,14 @@ IOReturn dext_statistics_state(struct dext_client *client, struct dext_arguments
     arguments->scalar_out[5] = 0;
     return kIOReturnSuccess;
 }
+
+IOReturn dext_statistics_calls(struct dext_client *client, struct dext_arguments *arguments)
+{
+    uint64_t first = arguments->scalar_in[0];
+    for (uint64_t i = 0; i < DEXT_CALL_COUNTS; i++) {
+        arguments->scalar_out[i] = first < DEXT_SELECTOR_ROOM && first + i < DEXT_SELECTOR_ROOM
+                                       ? client->dext->calls_of[first + i]
+                                       : 0;
+    }
+    return kIOReturnSuccess;
+}

@@ -41,6 +41,7 @@ extern const struct command command_reset;
 extern const struct command command_demo;
 extern const struct command command_doctor;
 extern const struct command command_trace;
+extern const struct command command_monitor;
 
 #define ADDRESS_ROOT_BYTES 128
 

@@ -17,7 +17,7 @@
 
 static const struct command *const commands[] = {
     &command_list, &command_show,  &command_dump, &command_config, &command_bar,   &command_dma,
-    &command_irq,  &command_reset, &command_demo, &command_doctor, &command_trace,
+    &command_irq,  &command_reset, &command_demo, &command_doctor, &command_trace, &command_monitor,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 

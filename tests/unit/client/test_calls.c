@@ -110,6 +110,10 @@ static void drivers_without_extensions_have_known_limits(void **state)
     assert_true(capabilities.aperture_bytes == UINT64_C(1610612736));
     assert_true(capabilities.max_batch == 1);
     assert_int_equal(apple_dext_get_statistics(port, &statistics), kIOReturnUnsupported);
+    uint64_t counts[APPLE_DEXT_CALL_COUNTS] = {77};
+    assert_int_equal(apple_dext_get_call_counts(port, 0, counts), kIOReturnUnsupported);
+    assert_true(counts[0] == 77);
+    assert_int_equal(apple_dext_get_call_counts(port, 0, NULL), kIOReturnBadArgument);
     assert_int_equal(apple_dext_get_device_state(port, &device), kIOReturnSuccess);
     assert_int_equal(device.presence, APPLE_DEXT_PRESENT);
     memset(fake.config, 0xff, 4);
@@ -143,6 +147,12 @@ static void extensions_are_used_where_they_are(void **state)
     assert_true(statistics.calls == 5 && statistics.irqs_raised == 6);
     assert_true(statistics.irqs_delivered == 7 && statistics.irqs_dropped == 8);
     assert_true(statistics.faults == 9 && statistics.claims == 10);
+    uint64_t counts[APPLE_DEXT_CALL_COUNTS];
+    fake_script(
+        DEXT_SEL_GET_CALL_COUNTS,
+        (struct fake_reply){.values = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}});
+    assert_int_equal(apple_dext_get_call_counts(port, 0, counts), kIOReturnSuccess);
+    assert_true(counts[0] == 1 && counts[15] == 16);
     assert_int_equal(apple_dext_get_device_state(port, &device), kIOReturnSuccess);
     assert_int_equal(device.presence, APPLE_DEXT_RESETTING);
     assert_true(device.generation == 5 && device.link_speed == 4);

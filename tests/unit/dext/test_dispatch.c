@@ -23,7 +23,7 @@ static const struct {
     {14, 0, 4, true, false, false},  {15, 0, 0, true, false, true},
     {16, 4, 0, true, false, false},  {17, 0, 0, true, true, false},
     {64, 0, 6, false, false, false}, {67, 0, 10, false, false, false},
-    {68, 0, 6, false, false, false},
+    {68, 0, 6, false, false, false}, {69, 1, 16, false, false, false},
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -43,7 +43,7 @@ static void unknown_selectors_are_unsupported(void **state)
     (void)state;
     struct fixture f;
     uint64_t out[FAKE_OUT];
-    const uint64_t far[] = {18,  63,      65,         66,         69,
+    const uint64_t far[] = {18,  63,      65,         66,         70,
                             255, 256 + 8, UINT32_MAX, UINT64_MAX, UINT64_C(1) << 32 | 8};
     fixture_set_up(&f, NULL, NULL);
     struct dext_client *client = fixture_open_claimed(&f, 0);
@@ -278,6 +278,15 @@ static void statistics_count(void **state)
     static const uint64_t wanted[10] = {1, 2, 16384, 49152, 7, 0, 0, 0, 0, 2};
     assert_code(CALL0(client, 67, out), 0);
     assert_memory_equal(out, wanted, sizeof(wanted));
+    /* Claim twice, RegisterDMARegion twice, UnregisterDMARegion once; refused calls count */
+    static const uint64_t counts[16] = {0, 2, 0, 0, 0, 2, 1, 0, 1};
+    assert_code(CALL(client, 8, out, 0, 3), 0xe00002c2);
+    assert_code(CALL(client, 69, out, 0), 0);
+    assert_memory_equal(out, counts, sizeof(counts));
+    assert_code(CALL(client, 69, out, 67), 0);
+    assert_true(out[0] == 1 && out[1] == 0 && out[2] == 2 && out[15] == 0);
+    assert_code(CALL(client, 69, out, UINT64_MAX), 0);
+    assert_true(out[0] == 0 && out[1] == 0 && out[15] == 0);
     fixture_tear_down(&f);
 }
 
