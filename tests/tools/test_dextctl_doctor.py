@@ -141,6 +141,23 @@ class Doctor(Examination):
                 user.terminate()
                 user.communicate(timeout=toolstest.SECONDS)
 
+    def test_a_driver_without_extensions(self):
+        device = f"{TESTDEV},extensions=off"
+        steps = self.device("--device", device)
+        self.assertEqual(findings(steps), [])
+        texts = {step["step"]: step["text"] for step in steps}
+        self.assertIn("no statistics, no state, other users unknown", texts["driver"])
+        self.assertNotIn("bus mastering off", texts["dma"])
+        self.assertIn("no copy", texts["dma"])
+        self.assertIn("32 MSI-X vectors granted; not fired", texts["interrupts"])
+        for fault, wanted in (("gone", "device-gone"), ("ones", "device-gone"),
+                              ("retry", "config-retry"), ("decode", "decode-off"),
+                              ("bars", "bars-unassigned"), ("vectors", "irq-none"),
+                              ("fragmented", "dma-fragmented")):
+            with self.subTest(fault):
+                steps = self.device("--device", f"{device},fault={fault}", status=1)
+                self.assertEqual(findings(steps), [wanted])
+
     def test_text(self):
         out = self.assert_fine(run("doctor", "01:00.0", "--device", EDU))
         self.assertRegex(out, r"(?m)^device pci-bridge0/01:00\.0$")

@@ -102,11 +102,15 @@ void doctor_check_interrupts(struct patient *patient, struct doctor_step *step)
         doctor_warn(step, FINDING_IRQ_LEGACY, "neither MSI nor MSI-X");
         return;
     }
-    if (!patient->may_disturb) {
-        doctor_skip(step, "the device may be in use");
+    if (patient->has_statistics && !patient->may_disturb) {
+        doctor_skip(step, "the device is in use by another client");
         return;
     }
     kern_return_t code = apple_dext_setup_interrupts(patient->session.connection, &granted);
+    if (code == kIOReturnStillOpen) {
+        doctor_skip(step, "another client has them");
+        return;
+    }
     if (code != KERN_SUCCESS || granted == 0) {
         doctor_fail(step, FINDING_IRQ_NONE, "of %u %s vectors none is granted: %s", wanted, kind,
                     code_text(code));
@@ -117,10 +121,15 @@ void doctor_check_interrupts(struct patient *patient, struct doctor_step *step)
                     wanted, kind);
         return;
     }
-    if (!ops || patient->broken & NEED_MAP ||
-        engine_open(&engine, ops, &patient->session) != STATUS_OK) {
-        doctor_say(step, "%" PRIu32 " %s vectors granted; not fired: %s", granted, kind,
-                   ops ? "its registers cannot be mapped" : "its registers are not known here");
+    const char *obstacle = !ops                         ? "its registers are not known here"
+                           : patient->broken & NEED_MAP ? "its registers cannot be mapped"
+                           : !patient->may_disturb      ? "another client may use it"
+                                                        : NULL;
+    if (!obstacle && engine_open(&engine, ops, &patient->session) != STATUS_OK) {
+        obstacle = "its registers cannot be mapped";
+    }
+    if (obstacle) {
+        doctor_say(step, "%" PRIu32 " %s vectors granted; not fired: %s", granted, kind, obstacle);
         return;
     }
     fire_all(patient, step, &engine, granted);
