@@ -70,6 +70,18 @@ class Test(toolstest.ToolTest):
         self.assert_fails(dma("test", device=EDU + ",dma_mask=0xfffffff"), 1, "differs at byte 0",
                           "nothing landed", "32 bits")
 
+    def test_fragmented_memory_is_named(self):
+        """D9 to D11: the code says not aligned, and means fragmented."""
+        self.assert_fails(dma("test", device=TESTDEV + ",fault=fragmented"), 1,
+                          "cannot register 1 byte", "fragmented")
+
+    def test_each_direction_is_told_apart(self):
+        self.assert_fails(dma("test", device=TESTDEV + ",fault=dma"), 1, "nothing landed",
+                          "mapped for writing")
+        self.assert_fails(dma("test", device=TESTDEV + ",fault=dma-address"), 1,
+                          "could not read the source")
+        self.assert_fails(dma("test", device=TESTDEV + ",fault=register"), 1, "cannot register")
+
     def test_device_without_an_engine(self):
         device = "nvme,addr=03:00.0,size=1M"
         result = self.result("--size", "4096", device=device)

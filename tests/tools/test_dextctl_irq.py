@@ -88,6 +88,20 @@ class Test(toolstest.ToolTest):
         self.assertRegex(result.out, r"(?m)^failed +arrived +31 of 32 fired on 32 vectors: vectors 5$")
         self.assertEqual(result.err, "dextctl: 02:00.0: 1 check failed\n")
 
+    def test_silent_vectors(self):
+        """Nothing arrives at all: known after one round, and masking tells nothing."""
+        result = irq("test", device=TESTDEV + ",vectors=4,fault=interrupts")
+        self.assertEqual(result.status, 1)
+        self.assertRegex(result.out, r"(?m)^failed +arrived +0 of 4 fired on 4 vectors: "
+                                     r"vectors 0, 1, 2, 3$")
+        self.assertRegex(result.out, r"(?m)^skipped +mask +vector 3 never arrived$")
+        self.assertIn("1 check failed", result.err)
+
+    def test_no_vectors_to_be_had(self):
+        """E5."""
+        self.assert_fails(irq("test", device=TESTDEV + ",fault=vectors"), 1,
+                          "cannot set up interrupts", "earlier user")
+
     def test_latencies(self):
         latency = self.result()["latency_us"]
         self.assertLessEqual(0, latency["min"])

@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 import toolstest
@@ -124,6 +125,28 @@ class Writes(toolstest.ToolTest):
         self.refused("CAP_EXP+8.W", "0xe0:0xe0", why="payload or read request size")
         self.refused("CAP_EXP+8.W", "0x7000:0x7000", why="payload or read request size")
         self.refused("CAP_EXP+8.W", "0x8000:0x8000", why="function-level reset")
+
+    def test_harmful_ones_of_other_capabilities(self):
+        """Advanced Features, SR-IOV and Resizable BAR, on a device replayed from a dump."""
+        config = bytearray(4096)
+        config[0x00:0x10] = bytes.fromhex("34127856" "06001000" "00000002" "00000000")
+        config[0x34] = 0x40
+        config[0x40:0x44] = bytes.fromhex("10800200")  # PCI Express endpoint, next 0x80
+        config[0x80:0x84] = bytes.fromhex("13000603")  # Advanced Features
+        config[0x100:0x104] = (0x0010 | 1 << 16 | 0x140 << 20).to_bytes(4, "little")  # SR-IOV
+        config[0x140:0x144] = (0x0015 | 1 << 16).to_bytes(4, "little")  # Resizable BAR
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "dump"
+            path.write_text("01:00.0 0200: 1234:5678\n" + "".join(
+                f"{at:02x}: {config[at:at + 16].hex(' ')}\n" for at in range(0, 4096, 16)),
+                encoding="utf-8")
+            for register, value, why in (("CAP_AF+4.B", "1", "function-level reset"),
+                                         ("ECAP_SRIOV+8.W", "1", "virtual functions"),
+                                         ("ECAP_REBAR+8.L", "0x100", "BAR's size")):
+                words = ("config", "write", "01:00.0", register, value)
+                device = ("--device", f"replay,file={path}")
+                self.assert_fails(run(*words, *device), 1, register, why)
+                self.assert_fine(run(*words, *device, "--force"))
 
     def test_harmless_neighbours_are_not(self):
         for arguments in (("COMMAND", "0"), ("4", "6"), ("STATUS", "0x6ff"), ("CAP_PM+4.W", "0x100"),

@@ -147,12 +147,22 @@ class Verified(toolstest.ToolTest):
         self.assertEqual([c["result"] for c in got["checks"] if c["name"] == "generation"],
                          ["skipped"])
 
+    def test_a_device_that_asks_for_a_retry_is_revived(self):
+        out = self.assert_fine(run("reset", AT, "--device", TESTDEV + ",fault=retry"))
+        self.assertIn("does not answer with its ids", out)
+        self.assertIn("nothing to compare with", out)
+
+    def test_a_device_that_is_gone(self):
+        result = run("reset", AT, "--device", TESTDEV + ",fault=gone")
+        self.assertEqual(result.status, 1)
+        self.assertRegex(result.err, r"^dextctl: 02:00\.0: reset failed after .*: no device: .*\n$")
+
     def test_a_dead_device_is_revived(self):
         with Dextd(TESTDEV) as host:
             self.assert_fine(run("bar", "write", AT, "0", DIE, "0xdeadd1e5", socket=host.socket))
             result = run("reset", AT, socket=host.socket)
             out = self.assert_fine(result)
-            self.assertIn("does not answer; what it can be reset by is not known", out)
+            self.assertIn("does not answer with its ids; what it can be reset by is not known", out)
             self.assertIn("1234:7e57 answers", out)
             self.assertIn("nothing to compare with", out)
 

@@ -92,8 +92,11 @@ int reset_plan_make(struct reset_plan *plan, const struct session *session)
     }
     plan->breaks_by_function_reset = is_broken_by_function_reset(&plan->instance);
     code = config_image_read(session, &plan->image);
-    plan->is_alive = code == KERN_SUCCESS;
-    if (!plan->is_alive && code != kIOReturnNoDevice) {
+    /* one that asks for a retry answers with 0x0001 there, and with anything elsewhere */
+    plan->is_alive =
+        code == KERN_SUCCESS &&
+        (!plan->instance.has_ids || config_u16(&plan->image, 0) == plan->instance.vendor_id);
+    if (code != KERN_SUCCESS && code != kIOReturnNoDevice) {
         return session_failure(session, code, "cannot read its ids before the reset");
     }
     size_t count = plan->is_alive ? capability_list(&plan->image, capabilities, CAPABILITY_MAX) : 0;
@@ -116,7 +119,8 @@ bool reset_plan_needs_consent(const struct reset_plan *plan)
 static void print_steps(const struct reset_plan *plan, const struct session *session)
 {
     if (!plan->is_alive) {
-        printf("%s: does not answer; what it can be reset by is not known\n", session->name);
+        printf("%s: does not answer with its ids; what it can be reset by is not known\n",
+               session->name);
         return;
     }
     bool is_ladder = plan->ability.has_function_reset || plan->ability.has_power_reset;
