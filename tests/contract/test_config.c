@@ -151,9 +151,9 @@ static void argument_counts_below_the_table_are_refused(void **state)
     static const struct {
         uint32_t selector, in, out;
     } rows[] = {
-        {0, 0, 6},  {3, 2, 6},  {5, 3, 3},  {6, 1, 0},  {7, 2, 1},  {8, 2, 1},
-        {9, 3, 0},  {10, 1, 3}, {11, 3, 1}, {12, 4, 0}, {13, 0, 1}, {14, 0, 4},
-        {16, 4, 0}, {64, 0, 6}, {67, 0, 5}, {68, 0, 5},
+        {0, 0, 6},  {3, 2, 6},  {5, 3, 3},  {6, 1, 0},  {7, 2, 1},   {8, 2, 1},
+        {9, 3, 0},  {10, 1, 3}, {11, 3, 1}, {12, 4, 0}, {13, 0, 1},  {14, 0, 4},
+        {16, 4, 0}, {64, 0, 6}, {67, 0, 5}, {68, 0, 5}, {69, 1, 16},
     };
     const uint64_t in[16] = {0};
     io_connect_t c = contract_claimed(TESTDEV);
@@ -177,7 +177,7 @@ static void argument_counts_below_the_table_are_refused(void **state)
 
 static void unknown_selectors_are_unsupported(void **state)
 {
-    static const uint32_t unknown[] = {18, 19, 63, 69, 255, 256, 0x80000000, UINT32_MAX};
+    static const uint32_t unknown[] = {18, 19, 63, 65, 70, 255, 256, 0x80000000, UINT32_MAX};
     const uint64_t in[16] = {0};
     io_connect_t c = contract_claimed(TESTDEV);
     for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
