@@ -66,8 +66,7 @@ class Pages(toolstest.ToolTest):
 
     def test_commands_of_dextctl(self):
         text = page("dextctl").split("# COMMANDS")[1].split("# OPTIONS")[0]
-        self.assertEqual(list(dict.fromkeys(re.findall(r"^\*([a-z]+)[ a-z]*\*", text, re.M))),
-                         sorted(commands(), key=lambda c: text.index(f"*{c}")))
+        self.assertEqual(set(re.findall(r"^\*([a-z]+)[ a-z]*\*", text, re.M)), set(commands()))
         for command in commands():
             verbs = re.match(rf"Usage: dextctl {command} ([a-z]+(?:\|[a-z]+)*) ",
                              run(command, "--help").out)

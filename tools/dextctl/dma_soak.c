@@ -244,6 +244,10 @@ static int run(struct soak *soak, const struct options *options, uint64_t seed)
     }
     soak->random = seed * 2 + 1; /* never 0, where the generator would stay */
     ticker_begin(&soak->ticker, &ends, 0);
+    if (!options->json) { /* said first: a run that hangs can be repeated too */
+        printf("seed %" PRIu64 "\n", seed);
+        fflush(stdout);
+    }
     while (status == STATUS_OK && ticker_next(&soak->ticker)) {
         status = operate(soak);
     }
@@ -265,10 +269,6 @@ int dma_run_soak(const struct session *session, const struct options *options,
     (void)arguments;
     int status = open_soak(&soak);
     if (status == STATUS_OK) {
-        if (!options->json) { /* said first: a run that hangs can be repeated too */
-            printf("seed %" PRIu64 "\n", seed);
-            fflush(stdout);
-        }
         status = run(&soak, options, seed);
     }
     engine_close(&soak.engine);

@@ -5,24 +5,45 @@
  */
 #include "ticker.h"
 
-#include <sys/select.h>
-#include <time.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include "output.h"
 
 static volatile sig_atomic_t is_stopped;
+/* Whichever thread the signal finds, the waiting one sees the byte. -1: none to be had. */
+static int stop_pipe[2] = {-1, -1};
 
 static void on_signal(int number)
 {
+    int saved = errno;
+
     (void)number;
     is_stopped = 1;
+    ssize_t written = write(stop_pipe[1], "s", 1);
+    (void)written;
+    errno = saved;
+}
+
+static void open_pipe(void)
+{
+    if (pipe(stop_pipe) != 0) {
+        stop_pipe[0] = stop_pipe[1] = -1;
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        fcntl(stop_pipe[i], F_SETFD, FD_CLOEXEC);
+        fcntl(stop_pipe[i], F_SETFL, O_NONBLOCK);
+    }
 }
 
 void ticker_begin(struct ticker *ticker, const struct options *options, double default_interval)
 {
     double seconds = options->given & OPTION_INTERVAL ? options->interval : default_interval;
-    const struct sigaction stop = {.sa_handler = on_signal};
-    sigset_t ours;
+    const struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
 
     *ticker = (struct ticker){.start_ms = now_ms(), .interval_ms = seconds * 1e3};
     ticker->has_count = (options->given & OPTION_COUNT) != 0;
@@ -30,27 +51,18 @@ void ticker_begin(struct ticker *ticker, const struct options *options, double d
     ticker->end_ms =
         options->given & OPTION_SECONDS ? ticker->start_ms + options->seconds * 1e3 : 0;
     is_stopped = 0;
-    /* delivered inside pselect only, so that none falls between looking and waiting */
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGINT);
-    sigaddset(&ours, SIGTERM);
-    sigprocmask(SIG_BLOCK, &ours, &ticker->waiting);
+    open_pipe();
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
 }
 
-static void wait_until(const struct ticker *ticker, double at_ms)
+static void wait_until(double at_ms)
 {
-    for (;;) {
-        double left_ms = at_ms - now_ms();
-        double wait_ms = left_ms > 0 ? left_ms : 0;
-        struct timespec time = {.tv_sec = (time_t)(wait_ms / 1e3)};
-        time.tv_nsec = (long)((wait_ms - (double)time.tv_sec * 1e3) * 1e6);
-        /* also with nothing to wait for: this is where signals arrive */
-        pselect(0, NULL, NULL, NULL, &time, &ticker->waiting);
-        if (is_stopped || left_ms <= 0) {
-            return;
-        }
+    double left_ms;
+
+    while (!is_stopped && (left_ms = at_ms - now_ms()) > 0) {
+        struct pollfd stopped = {.fd = stop_pipe[0], .events = POLLIN};
+        poll(&stopped, 1, left_ms < 1e6 ? (int)left_ms + 1 : 1000000);
     }
 }
 
@@ -62,7 +74,7 @@ bool ticker_next(struct ticker *ticker)
     if (ticker->has_count && ticker->left == 0) {
         return false;
     }
-    wait_until(ticker, is_last ? ticker->end_ms : at_ms);
+    wait_until(is_last ? ticker->end_ms : at_ms);
     if (is_stopped || is_last || (ticker->end_ms != 0 && now_ms() > ticker->end_ms)) {
         return false;
     }
@@ -78,7 +90,13 @@ double ticker_time_ms(const struct ticker *ticker)
 
 void ticker_end(struct ticker *ticker)
 {
+    (void)ticker;
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &ticker->waiting, NULL);
+    for (int i = 0; i < 2; i++) {
+        if (stop_pipe[i] >= 0) {
+            close(stop_pipe[i]);
+            stop_pipe[i] = -1;
+        }
+    }
 }

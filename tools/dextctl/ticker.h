@@ -6,7 +6,6 @@
 #ifndef DEXTLINK_DEXTCTL_TICKER_H
 #define DEXTLINK_DEXTCTL_TICKER_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,12 +18,12 @@ struct ticker {
     uint64_t left;      /* ticks; 0 with has_count: none */
     uint64_t ticks;     /* so far */
     bool has_count;
-    sigset_t waiting; /* signals blocked while it waits */
 };
 
 /**
  * Begin, as --count, --seconds and --interval (default_interval seconds without it) say. SIGINT
- * and SIGTERM end the waits until ticker_end. One at a time in a process.
+ * and SIGTERM end the waits until ticker_end; a second one ends the process, for calls that hang.
+ * One at a time in a process.
  */
 void ticker_begin(struct ticker *ticker, const struct options *options, double default_interval);
 
