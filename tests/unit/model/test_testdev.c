@@ -52,7 +52,8 @@ static void models_are_listed(void **state)
     assert_string_equal(model_at(0)->name, "edu");
     assert_string_equal(model_at(1)->name, "testdev");
     assert_string_equal(model_at(2)->name, "nvme");
-    assert_null(model_at(3));
+    assert_string_equal(model_at(3)->name, "replay");
+    assert_null(model_at(4));
     assert_null(model_at(SIZE_MAX));
     assert_null(model_find("nvme0"));
     assert_null(model_find(""));
