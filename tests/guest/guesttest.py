@@ -41,13 +41,8 @@ LOG_LINES = 60
 
 
 def wait_until(condition, seconds=SECONDS, pause=0.02):
-    """Whether the condition came true in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(pause)
-    return True
+    """Whether the condition came true in time, on a machine that is busy."""
+    return toolstest.wait_until(condition, seconds, pause)
 
 
 def tail(path, lines=LOG_LINES):

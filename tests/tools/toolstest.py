@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,16 @@ class Result:
     status: int
     out: str
     err: str
+
+
+def wait_until(condition, seconds=20, pause=0.005):
+    """Whether the condition came true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(pause)
+    return True
 
 
 def environment(socket=None):

@@ -20,21 +20,12 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 # pylint: disable=wrong-import-position
 import toolstest
+from toolstest import wait_until
 import vfiouser
 
 SECONDS = 20
 ADDRESS = "01:00.0"
 BESIDE_DEXTD = sys.argv[4:] == ["beside-dextd"]
-
-
-def wait_until(condition, seconds=SECONDS):
-    """Whether the condition came true in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.002)
-    return True
 
 
 class Server:

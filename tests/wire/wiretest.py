@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 from pathlib import Path
 
@@ -19,6 +18,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 # pylint: disable=wrong-import-position
 import toolstest
+from toolstest import wait_until
 import wire
 
 SECONDS = 20
@@ -27,16 +27,6 @@ CLAIM, TERMINATE, REGISTER, UNREGISTER = 1, 2, 5, 6
 CONFIG_READ, CONFIG_WRITE, MMIO_READ, MMIO_WRITE = 8, 9, 11, 12
 SETUP_INTERRUPTS, CHECK_INTERRUPT, WAIT_INTERRUPT, STATISTICS = 13, 14, 15, 67
 STAT_REGIONS, STAT_BYTES, STAT_CALLS, STAT_CLAIMS = 0, 2, 4, 9
-
-
-def wait_until(condition, seconds=SECONDS):
-    """Whether the condition came true in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 class Host:

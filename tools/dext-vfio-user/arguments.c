@@ -5,13 +5,11 @@
  */
 #include "arguments.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "daemon.h"
 
 enum {
     ARG_HOST = 256,
@@ -78,34 +76,17 @@ static const char help_text[] =
     "client\n"
     "was refused; 2 wrong command line.\n";
 
+#define PROGRAM "dext-vfio-user"
+
 static enum arguments_result wrong(const char *what, const char *value, const char *want)
 {
-    fprintf(stderr, "dext-vfio-user: %s \"%s\": %s\n", what, value, want);
+    daemon_say_wrong(PROGRAM, what, value, want);
     return ARGUMENTS_WRONG;
 }
 
-static enum arguments_result parse_ready_fd(struct arguments *arguments, const char *text)
+static enum arguments_result run_if(bool is_right)
 {
-    char *end;
-    errno = 0;
-    long fd = strtol(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || fd < 0 || fd > INT_MAX) {
-        return wrong("--ready-fd", text, "want the number of an open file descriptor");
-    }
-    if (fcntl((int)fd, F_GETFD) < 0) {
-        return wrong("--ready-fd", text, "no such open file descriptor");
-    }
-    arguments->ready_fd = (int)fd;
-    return ARGUMENTS_RUN;
-}
-
-static enum arguments_result parse_page_size(struct arguments *arguments, const char *text)
-{
-    if (strcmp(text, "4096") != 0 && strcmp(text, "16384") != 0) {
-        return wrong("--page-size", text, "want 4096 or 16384");
-    }
-    arguments->page_size = (uint32_t)strtoul(text, NULL, 10);
-    return ARGUMENTS_RUN;
+    return is_right ? ARGUMENTS_RUN : ARGUMENTS_WRONG;
 }
 
 static enum arguments_result parse_path(const char **path, const char *option, const char *text)
@@ -128,7 +109,7 @@ static enum arguments_result parse_one(struct arguments *arguments, int option, 
         arguments->devices[arguments->device_count++] = value;
         return ARGUMENTS_RUN;
     case ARG_PAGE_SIZE:
-        return parse_page_size(arguments, value);
+        return run_if(daemon_parse_page_size(PROGRAM, value, &arguments->page_size));
     case ARG_ONCE:
         arguments->is_once = true;
         return ARGUMENTS_RUN;
@@ -136,12 +117,12 @@ static enum arguments_result parse_one(struct arguments *arguments, int option, 
         arguments->is_json = true;
         return ARGUMENTS_RUN;
     case ARG_READY_FD:
-        return parse_ready_fd(arguments, value);
+        return run_if(daemon_parse_ready_fd(PROGRAM, value, &arguments->ready_fd));
     case 'v':
         arguments->verbosity++;
         return ARGUMENTS_RUN;
     case ARG_VERSION:
-        puts("dext-vfio-user " DEXTLINK_VERSION);
+        puts(PROGRAM " " DEXTLINK_VERSION);
         return ARGUMENTS_DONE;
     case 'h':
         fputs(help_text, stdout);
@@ -153,7 +134,7 @@ static enum arguments_result parse_one(struct arguments *arguments, int option, 
 
 static enum arguments_result complain(const char *text)
 {
-    fprintf(stderr, "dext-vfio-user: %s\n", text);
+    fprintf(stderr, PROGRAM ": %s\n", text);
     return ARGUMENTS_WRONG;
 }
 
@@ -181,7 +162,7 @@ enum arguments_result arguments_parse(struct arguments *arguments, int argc, cha
     if (!arguments->devices) {
         return complain("out of memory");
     }
-    argv[0] = (char *)"dext-vfio-user"; /* how getopt's own messages begin */
+    argv[0] = (char *)PROGRAM; /* how getopt's own messages begin */
     while ((option = getopt_long(argc, argv, "vh", long_options, NULL)) != -1) {
         enum arguments_result result = parse_one(arguments, option, optarg);
         if (result != ARGUMENTS_RUN) {

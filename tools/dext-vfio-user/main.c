@@ -13,6 +13,7 @@
 
 #include "apple-dext-client.h"
 #include "arguments.h"
+#include "daemon.h"
 #include "dextctl.h" /* address_parse */
 #include "embedded.h"
 #include "speak.h"
@@ -121,17 +122,11 @@ static bool announce(const struct arguments *arguments, const struct address *ad
 {
     vu_say(report, VU_LEVEL_INFO, "listening at %s for %02x:%02x.%x", arguments->socket,
            address->bus, address->device, address->function);
-    if (arguments->ready_fd < 0) {
-        return true;
+    int error = daemon_announce(arguments->ready_fd);
+    if (error != 0) {
+        vu_say(report, VU_LEVEL_ERROR, "--ready-fd %d: %s", arguments->ready_fd, strerror(-error));
     }
-    if (write(arguments->ready_fd, "\n", 1) != 1) {
-        vu_say(report, VU_LEVEL_ERROR, "--ready-fd %d: %s", arguments->ready_fd, strerror(errno));
-        return false;
-    }
-    if (arguments->ready_fd > STDERR_FILENO) {
-        close(arguments->ready_fd);
-    }
-    return true;
+    return error == 0;
 }
 
 static int run_until_signal(struct ender *ender, bool is_once)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon.h"
 #include "dext-host.h"
 #include "options.h"
 
@@ -55,17 +56,11 @@ static int announce(DextHost *host, const struct options *options)
 {
     fprintf(stderr, "dextd: ready: %zu device%s at %s\n", options->device_count,
             options->device_count == 1 ? "" : "s", dext_host_socket_path(host));
-    if (options->ready_fd < 0) {
-        return 0;
+    int error = daemon_announce(options->ready_fd);
+    if (error != 0) {
+        fprintf(stderr, "dextd: --ready-fd %d: %s\n", options->ready_fd, strerror(-error));
     }
-    if (write(options->ready_fd, "\n", 1) != 1) {
-        fprintf(stderr, "dextd: --ready-fd %d: %s\n", options->ready_fd, strerror(errno));
-        return -EIO;
-    }
-    if (options->ready_fd > STDERR_FILENO) {
-        close(options->ready_fd);
-    }
-    return 0;
+    return error;
 }
 
 static void wait_for_end(const sigset_t *signals, bool verbose)

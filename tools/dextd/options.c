@@ -5,14 +5,12 @@
  */
 #include "options.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon.h"
 #include "dext-host.h"
 
 enum {
@@ -97,23 +95,13 @@ static void print_help(void)
 
 static enum options_result wrong(const char *what, const char *value, const char *want)
 {
-    fprintf(stderr, "dextd: %s \"%s\": %s\n", what, value, want);
+    daemon_say_wrong("dextd", what, value, want);
     return OPTIONS_WRONG;
 }
 
-static enum options_result parse_ready_fd(struct options *options, const char *text)
+static enum options_result run_if(bool is_right)
 {
-    char *end;
-    errno = 0;
-    long fd = strtol(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || fd < 0 || fd > INT_MAX) {
-        return wrong("--ready-fd", text, "want the number of an open file descriptor");
-    }
-    if (fcntl((int)fd, F_GETFD) < 0) {
-        return wrong("--ready-fd", text, "no such open file descriptor");
-    }
-    options->ready_fd = (int)fd;
-    return OPTIONS_RUN;
+    return is_right ? OPTIONS_RUN : OPTIONS_WRONG;
 }
 
 static enum options_result parse_one(struct options *options, int option, const char *value)
@@ -126,11 +114,7 @@ static enum options_result parse_one(struct options *options, int option, const 
         options->socket = value;
         return *value ? OPTIONS_RUN : wrong("--socket", value, "want a path");
     case OPT_PAGE_SIZE:
-        if (strcmp(value, "4096") != 0 && strcmp(value, "16384") != 0) {
-            return wrong("--page-size", value, "want 4096 or 16384");
-        }
-        options->page_size = (uint32_t)strtoul(value, NULL, 10);
-        return OPTIONS_RUN;
+        return run_if(daemon_parse_page_size("dextd", value, &options->page_size));
     case OPT_ACCESS:
         if (strcmp(value, "open") != 0 && strcmp(value, "claimed") != 0) {
             return wrong("--access", value, "want open or claimed (the default)");
@@ -141,7 +125,7 @@ static enum options_result parse_one(struct options *options, int option, const 
         options->group = value;
         return *value ? OPTIONS_RUN : wrong("--group", value, "want a group name");
     case OPT_READY_FD:
-        return parse_ready_fd(options, value);
+        return run_if(daemon_parse_ready_fd("dextd", value, &options->ready_fd));
     case 'v':
         options->verbosity++;
         return OPTIONS_RUN;
