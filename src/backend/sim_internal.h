@@ -99,6 +99,7 @@ struct sim_storage_file {
     int fd;
     bool is_read_only;
     bool is_broken; /* data may have been lost: nothing is written any more */
+    int now_flags;  /* of preadv2, for a read that does not wait */
 };
 
 #define SIM_PINS_MAX 40

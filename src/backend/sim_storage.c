@@ -13,10 +13,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -44,6 +46,13 @@ static int lock_and_measure(int fd, uint64_t *bytes)
     return 0;
 }
 
+/* A file system whose files are memory has nothing to wait for, and does not take RWF_NOWAIT. */
+static bool is_memory(int fd)
+{
+    struct statfs system;
+    return fstatfs(fd, &system) == 0 && system.f_type == TMPFS_MAGIC;
+}
+
 int sim_storage_open(struct sim *sim, const char *path, bool is_read_only, unsigned *storage,
                      uint64_t *bytes)
 {
@@ -61,8 +70,9 @@ int sim_storage_open(struct sim *sim, const char *path, bool is_read_only, unsig
         return result;
     }
     *storage = all->file_count++;
-    all->files[*storage] =
-        (struct sim_storage_file){.fd = steal_fd(&fd), .is_read_only = is_read_only};
+    all->files[*storage] = (struct sim_storage_file){.is_read_only = is_read_only,
+                                                     .now_flags = is_memory(fd) ? 0 : RWF_NOWAIT};
+    all->files[*storage].fd = steal_fd(&fd);
     return 0;
 }
 

@@ -22,8 +22,8 @@ bool sim_storage_read_now_locked(struct sim *sim, unsigned storage, uint64_t off
     if (!sim_pins_take(sim, segments, count, true, &pins)) {
         return false;
     }
-    ssize_t got =
-        preadv2(all->files[storage].fd, pins.pieces, pins.count, (off_t)offset, RWF_NOWAIT);
+    const struct sim_storage_file *file = &all->files[storage];
+    ssize_t got = preadv2(file->fd, pins.pieces, pins.count, (off_t)offset, file->now_flags);
     sim_pins_drop(sim, &pins);
     return got == wanted;
 }
