@@ -218,11 +218,6 @@ static int spec_take(struct device_spec *spec, const char *key, const char *valu
                          : spec_fail(error, "%s: has no value (%s=VALUE)", key, key);
         }
     }
-    for (size_t i = 0; i < spec->option_count; i++) {
-        if (strcmp(spec->options[i].key, key) == 0) {
-            return spec_fail(error, "%s: given twice", key);
-        }
-    }
     if (spec->option_count == DEVICE_SPEC_MAX_OPTIONS) {
         return spec_fail(error, "%s: more than %d options", key, DEVICE_SPEC_MAX_OPTIONS);
     }

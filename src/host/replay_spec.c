@@ -39,14 +39,20 @@ static int replay_fail(char **error, const char *format, ...)
     return -EINVAL;
 }
 
-static const char *replay_option(const struct device_spec *spec, const char *key)
+/* 0 and *value, NULL when the key is not there; -EINVAL when it is there more than once. */
+static int replay_option(const struct device_spec *spec, const char *key, const char **value,
+                         char **error)
 {
+    *value = NULL;
     for (size_t i = 0; i < spec->option_count; i++) {
         if (strcmp(spec->options[i].key, key) == 0) {
-            return spec->options[i].value;
+            if (*value) {
+                return replay_fail(error, "%s: given twice", key);
+            }
+            *value = spec->options[i].value;
         }
     }
-    return NULL;
+    return 0;
 }
 
 /* All of a file, a pipe included; NUL behind it. */
@@ -223,9 +229,13 @@ static int replay_add_all(struct replay_specs *out, const struct device_spec *sp
 static int replay_fill(struct replay_specs *out, const struct device_spec *spec, const char *text,
                        const struct replay_dump *dump, char **error)
 {
-    const char *wanted = replay_option(spec, "function");
+    const char *wanted;
     const struct replay_function *function;
     struct replay_choice choice = {.address = spec->address};
+    int failed = replay_option(spec, "function", &wanted, error);
+    if (failed) {
+        return failed;
+    }
     if (wanted) {
         if (!replay_choice_parse(wanted, &choice)) {
             return replay_fail(error, "function=%s: not an address BB:DD.F or DDDD:BB:DD.F in hex",
@@ -247,17 +257,21 @@ static int replay_fill(struct replay_specs *out, const struct device_spec *spec,
 
 int replay_spec_expand(const struct device_spec *spec, struct replay_specs *out, char **error)
 {
-    const char *path = replay_option(spec, "file");
+    const char *path;
     struct replay_dump dump = {0};
     char *text = NULL;
     char *cause = NULL;
     size_t bytes = 0;
 
     *out = (struct replay_specs){0};
+    int failed = replay_option(spec, "file", &path, error);
+    if (failed) {
+        return failed;
+    }
     if (!path || path[0] == '\0') {
         return replay_fail(error, "file=PATH is missing");
     }
-    int failed = replay_read(path, &text, &bytes, error);
+    failed = replay_read(path, &text, &bytes, error);
     if (failed) {
         return failed;
     }

@@ -76,10 +76,11 @@ static bool number_parse(const char *text, uint64_t *out)
     return true;
 }
 
-static bool value_parse(const struct model_option_rule *rule, const char *text)
+/* nth: how often the key was given before. */
+static bool value_parse(const struct model_option_rule *rule, unsigned nth, const char *text)
 {
     if (rule->text != NULL) {
-        *rule->text = text;
+        rule->text[nth] = text;
         return true;
     }
     if (rule->is_flag) {
@@ -105,13 +106,13 @@ static bool value_parse(const struct model_option_rule *rule, const char *text)
     return true;
 }
 
-static int refuse_repeat(const char *model, const char *key, char **error)
+static int refuse_repeat(const char *model, const struct model_option_rule *rule, char **error)
 {
     struct model_text line = model_text_start();
     model_text_add(&line, model);
     model_text_add(&line, ": option '");
-    model_text_add(&line, key);
-    model_text_add(&line, "' given twice");
+    model_text_add(&line, rule->key);
+    model_text_add(&line, rule->most_texts == 0 ? "' given twice" : "' given too often");
     return model_text_refuse(&line, error);
 }
 
@@ -127,11 +128,12 @@ int model_options_parse(const char *model, const struct model_option_rule *rules
         }
         if (rule == NULL)
             return refuse_key(model, rules, rule_count, options[i].key, error);
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(options[j].key, options[i].key) == 0)
-                return refuse_repeat(model, rule->key, error);
-        }
-        if (!value_parse(rule, options[i].value))
+        unsigned before = 0;
+        for (size_t j = 0; j < i; j++)
+            before += strcmp(options[j].key, options[i].key) == 0;
+        if (before > 0 && before >= rule->most_texts)
+            return refuse_repeat(model, rule, error);
+        if (!value_parse(rule, before, options[i].value))
             return refuse_value(model, rule, options[i].value, error);
     }
     return 0;

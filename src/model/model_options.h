@@ -20,6 +20,7 @@ struct model_option_rule {
     bool is_power_of_two;       /* the number has to be one */
     const char *const *choices; /* NULL-ended words, their index is the value; NULL: a number */
     const char **text;          /* not NULL: any text, borrowed as the options are; value unused */
+    unsigned most_texts;        /* how often it may be given: text[0], text[1] …; 0: once */
     bool is_flag;               /* a bare key, which sets 1 */
 };
 
@@ -27,7 +28,7 @@ struct model_option_rule {
  * Set what options say. Numbers are decimal or 0x…, with K, M or G behind them for powers of 1024.
  * model: the model's name for error texts.
  *
- * 0; -EINVAL with *error a malloc'ed line (caller frees): a key no rule has, a key given twice, a
+ * 0; -EINVAL with *error a malloc'ed line (caller frees): a key no rule has, a key given too often, a
  * value that is no number, out of range or no choice; -ENOMEM when that line cannot be had.
  */
 int model_options_parse(const char *model, const struct model_option_rule *rules, size_t rule_count,

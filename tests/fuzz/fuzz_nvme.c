@@ -465,7 +465,7 @@ static void start(struct program *program)
     } else {
         options[count++] = (struct model_option){"drive", "a"};
         if ((shape & 4) != 0)
-            options[count++] = (struct model_option){"drive2", "b"};
+            options[count++] = (struct model_option){"drive", "b"};
     }
     if ((shape & 0x38) == 0x38)
         options[count++] = (struct model_option){"readonly", ""};

@@ -326,6 +326,7 @@ class Mistakes(toolstest.ToolTest):
     def test_files(self):
         self.assert_fails(run("list", "--device", "replay"), 2, "file=PATH is missing")
         self.assert_fails(run("list", "--device", "replay,file"), 2, "file=PATH is missing")
+        self.assert_fails(run("list", "--device", "replay,file=a,file=b"), 2, "file: given twice")
         self.assert_fails(run("list", "--device", "replay,file=/nonexistent/dump"), 2,
                           "/nonexistent/dump", "No such file")
         self.assert_fails(run("list", "--device", "replay,file=/"), 2, "file=/", "directory")

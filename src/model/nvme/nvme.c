@@ -278,18 +278,11 @@ static bool serial_is_valid(const char *serial)
 
 static int options_check(const struct options *options, char **error)
 {
-    bool has_gap = false;
-
     if (!serial_is_valid(options->serial))
         return refuse("serial", options->serial, "wanted 1 to 20 printable characters", error);
-    for (unsigned i = 0; i < NVME_MAX_NAMESPACES; i++) {
-        if (options->drives[i] == NULL) {
-            has_gap = true;
-        } else if (has_gap) {
-            return refuse("drive", options->drives[i], "the drive before it is missing", error);
-        } else if (options->drives[i][0] == '\0') {
+    for (unsigned i = 0; i < NVME_MAX_NAMESPACES && options->drives[i] != NULL; i++) {
+        if (options->drives[i][0] == '\0')
             return refuse("drive", "", "wanted a file", error);
-        }
     }
     return 0;
 }
@@ -298,14 +291,7 @@ static int options_take(struct options *out, const struct model_option *options,
                         char **error)
 {
     const struct model_option_rule rules[] = {
-        {.key = "drive", .text = &out->drives[0]},
-        {.key = "drive2", .text = &out->drives[1]},
-        {.key = "drive3", .text = &out->drives[2]},
-        {.key = "drive4", .text = &out->drives[3]},
-        {.key = "drive5", .text = &out->drives[4]},
-        {.key = "drive6", .text = &out->drives[5]},
-        {.key = "drive7", .text = &out->drives[6]},
-        {.key = "drive8", .text = &out->drives[7]},
+        {.key = "drive", .text = out->drives, .most_texts = NVME_MAX_NAMESPACES},
         {.key = "serial", .text = &out->serial},
         {.key = "queues", .value = &out->queues, .least = 1, .most = NVME_MAX_QUEUES},
         {.key = "block", .value = &out->is_large, .choices = block_words},
@@ -361,7 +347,7 @@ static int nvme_create(const struct model_host *host, const struct model_option 
 const struct model_ops nvme_model = {
     .name = "nvme",
     .summary = "NVM Express 1.4 controller: files or memory as namespaces",
-    .options = "drive=FILE    namespace 1, then drive2=FILE to drive8=FILE (default memory)\n"
+    .options = "drive=FILE    namespace 1; again for 2 to 8 (default memory)\n"
                "size=BYTES    of a namespace in memory, 4K to 64G (default 64M)\n"
                "namespaces=N  in memory, 1 to 8 (default 1)\n"
                "block=BYTES   512 or 4096 (default 512)\n"

@@ -93,7 +93,6 @@ static const struct {
     {"edu,addr=01:00.0,slots=16777217", {"slots=16777217", "16777216"}},
     {"edu,addr=01:00.0,slots=many", {"slots=many"}},
     {"edu,addr=01:00.0,slots=0x", {"slots=0x"}},
-    {"edu,addr=01:00.0,k=1,k=2", {"k", "twice"}},
 };
 
 static void names_each_mistake(void **state)

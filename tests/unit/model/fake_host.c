@@ -16,7 +16,7 @@
 #include "base/checked.h"
 #include "model/config_registers.h"
 
-#define MAX_OPTIONS 8
+#define MAX_OPTIONS 16
 
 static bool is_master(const struct fake_host *fake)
 {

@@ -214,7 +214,7 @@ static void memory_holds(void **state)
 static void storage_holds(void **state)
 {
     (void)state;
-    walk((const char *const[]){"drive=a", "drive2=b", "queues=4", NULL}, 0x243f6a8885a308d3);
+    walk((const char *const[]){"drive=a", "drive=b", "queues=4", NULL}, 0x243f6a8885a308d3);
     walk((const char *const[]){"drive=a", "block=4096", "queues=4", NULL}, 0x13198a2e03707344);
 }
 

@@ -397,7 +397,7 @@ static void shutdown_flushes(void **state)
 {
     struct completion completion;
     (void)state;
-    driver_start(&driver, (const char *const[]){"drive=a", "drive2=b", NULL});
+    driver_start(&driver, (const char *const[]){"drive=a", "drive=b", NULL});
     driver_create_queues(&driver, 1, 8);
     driver_submit(&driver, 1, &(struct command){.opcode = 1, .nsid = 2, .prp1 = DATA});
     fake_run(&driver.fake, 10);

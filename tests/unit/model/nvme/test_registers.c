@@ -290,7 +290,6 @@ static void options_are_checked(void **state)
         {"drive=busy", "nvme: drive=busy: in use by somebody else"},
         {"drive=tiny", "nvme: drive=tiny: smaller than 4096 bytes"},
         {"drive=", "nvme: drive=: wanted a file"},
-        {"drive2=a", "nvme: drive=a: the drive before it is missing"},
         {"serial=", "nvme: serial=: wanted 1 to 20 printable characters"},
         {"serial=012345678901234567890",
          "nvme: serial=012345678901234567890: wanted 1 to 20 printable characters"},
@@ -301,9 +300,14 @@ static void options_are_checked(void **state)
         {"namespaces=9", "nvme: namespaces=9: wanted a number from 1 to 8"},
         {"size=4095", "nvme: size=4095: wanted a number from 4096 to 68719476736"},
     };
+    static const char *const nine[] = {"drive=a", "drive=a", "drive=a", "drive=a", "drive=a",
+                                       "drive=a", "drive=a", "drive=a", "drive=a", NULL};
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         fake_expect_refused("nvme", (const char *const[]){bad[i][0], NULL}, bad[i][1]);
+    fake_expect_refused("nvme", nine, "nvme: option 'drive' given too often");
+    fake_expect_refused("nvme", (const char *const[]){"queues=1", "queues=1", NULL},
+                        "nvme: option 'queues' given twice");
 }
 
 int main(void)
