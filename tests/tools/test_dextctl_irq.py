@@ -120,7 +120,8 @@ class Test(toolstest.ToolTest):
 
 class Rates(toolstest.ToolTest):
     def test_of_a_timer(self):
-        """testdev's timer fires vectors 0 to 3 in turn, 1000 a second, 200 times."""
+        """testdev's timer fires vectors 0 to 3 in turn, 1000 a second, for as long as it takes: those
+        of a vector that is still pending become one."""
         with Dextd(TESTDEV) as host:
             with subprocess.Popen([DEXTCTL, "irq", "watch", AT, "--interval", "0.1", "--count", "200",
                                    "--json"], env=environment(host.socket), text=True,
@@ -128,13 +129,14 @@ class Rates(toolstest.ToolTest):
                 # nothing is printed before it watches: its claim is what to wait for
                 self.wait_for_claim(host)
                 for offset, value, width in (("0x10c", "4", "4"), ("0x110", "1000000", "8"),
-                                             ("0x118", "200", "4"), ("0x11c", "1", "4")):
+                                             ("0x118", "60000", "4"), ("0x11c", "1", "4")):
                     self.assert_fine(run("bar", "write", AT, "0", offset, value, "-w", width,
                                          socket=host.socket))
                 out, _ = watcher.communicate(timeout=toolstest.SECONDS)
         lines = [json.loads(line) for line in out.splitlines()]
-        self.assertEqual(lines[-1]["total"], 200)
-        self.assertEqual(lines[-1]["vectors"], {"0": 50, "1": 50, "2": 50, "3": 50})
+        self.assertEqual(lines[-1]["total"], sum(lines[-1]["vectors"].values()))
+        self.assertTrue(200 <= lines[-1]["total"] < 204, lines[-1])
+        self.assertEqual(set(lines[-1]["vectors"]), {"0", "1", "2", "3"})
         self.assertIsNone(lines[-1]["latency_us"])
         rates = [rate for line in lines[:-1] for rate in line["rates"].items()]
         self.assertTrue({vector for vector, _ in rates} <= {"0", "1", "2", "3"})
