@@ -366,6 +366,7 @@ void IONotificationPortDestroy(IONotificationPortRef notify)
 {
     pthread_mutex_lock(&fake.lock);
     atomic_store(&notify->is_destroyed, true);
+    fake_watch_port_destroyed(notify);
     if (fake.has_waiter && fake.waiter_port == notify) {
         fake.has_waiter = false;
     }

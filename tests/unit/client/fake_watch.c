@@ -121,6 +121,18 @@ void fake_watch_released(io_object_t object)
     }
 }
 
+void fake_watch_port_destroyed(IONotificationPortRef port)
+{
+    if (fake.watch != NULL && fake.watch->port == port) {
+        fake.watch->port = NULL;
+    }
+    for (unsigned i = 0; i < FAKE_ENTRIES; i++) {
+        if (interests[i].port == port) {
+            interests[i].callback = NULL;
+        }
+    }
+}
+
 struct message {
     IOServiceMatchingCallback matched;
     IOServiceInterestCallback interested;
@@ -156,7 +168,7 @@ void fake_arrive(int entry)
     struct fake_watch *watch = fake.watch;
     if (watch != NULL) {
         watch->pending[watch->count++] = entry;
-        if (watch->is_armed) {
+        if (watch->is_armed && watch->port != NULL) {
             watch->is_armed = false;
             post(watch->port,
                  (struct message){.matched = watch->callback, .refcon = watch->refcon});

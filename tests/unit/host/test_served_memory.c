@@ -74,7 +74,8 @@ static void trickle(int fd, const struct wire_message *reply)
 static bool answer(struct client *client, struct wire_message *reply)
 {
     static const char rubbish[256] = "no frame";
-    switch (client->manner) {
+    const int manner = client->manner;
+    switch (manner) {
     case REFUSE:
         reply->length = 0;
         reply->header.status = kIOReturnNoDevice;
