@@ -26,9 +26,9 @@ CLIENT = ["-std=c11", "-D_POSIX_C_SOURCE=200809L"]
 SERVER = ["-std=gnu11", "-Wno-unused-parameter", "-Wno-missing-field-initializers",
           '-DDEXTLINK_VERSION="0"']
 FOLDERS = {"src/client": CLIENT, "examples": CLIENT, "src/vfiouser": SERVER,
-           "tools/dext-vfio-user": SERVER, "tools/dextctl": SERVER}
-# Of dextctl what the server's program shares with it; of examples what is for any system.
-ONLY = {"tools/dextctl": {"address.c", "embedded_none.c"}}
+           "tools/daemon": SERVER, "tools/dext-vfio-user": SERVER, "tools/dextctl": SERVER}
+# Of dextctl all but the host inside the tool, and what needs headers of libraries besides json-c.
+EXCEPT = {"tools/dextctl": {"embedded.c", "names_pci.c", "bundle.c", "monitor.c"}}
 OTHER_SYSTEM = re.compile(r"_linux\.c$")
 FINDING = re.compile(r"^(.*?):(\d+):\d+: (?:fatal )?error: (.*)$", re.M)
 
@@ -42,10 +42,10 @@ def json_headers(folder):
 
 
 def sources_of(root, folder):
-    only = ONLY.get(folder)
+    others = EXCEPT.get(folder, ())
     return [str(path) for path in lintlib.c_files(root, (folder.split("/", maxsplit=1)[0],))
             if path.suffix == ".c" and path.parent == root / folder
-            and not OTHER_SYSTEM.search(path.name) and (not only or path.name in only)]
+            and not OTHER_SYSTEM.search(path.name) and path.name not in others]
 
 
 def compile_for(target, root, options, sources, json_c):
@@ -53,6 +53,7 @@ def compile_for(target, root, options, sources, json_c):
     run = subprocess.run(["clang", "-target", target, *OPTIONS, *options, "-isystem",
                           sdk / "include", "-isystem", json_c, "-iframework", sdk / "Frameworks",
                           f"-I{root / 'src'}", f"-I{root / 'include'}", f"-I{root / 'tools/dextctl'}",
+                          f"-I{root / 'tools/daemon'}",
                           *sources], capture_output=True, text=True, check=False)
     for path, line, text in FINDING.findall(run.stderr):
         yield path, line, f"{target}: {text}"
