@@ -14,7 +14,7 @@ import toolstest
 from toolstest import DEXTCTL, EDU, TESTDEV, Dextd, environment, run
 
 AT = "02:00.0"
-GRANULE, APERTURE, SLOTS = 16384, 1536 << 20, 65536  # protocol.md
+GRANULE, APERTURE, SLOTS = 16384, 1536 << 20, 65536  # docs/dart.md
 
 
 def dma(*arguments, device=TESTDEV, **more):
