@@ -28,8 +28,8 @@ struct model_option_rule {
  * Set what options say. Numbers are decimal or 0x…, with K, M or G behind them for powers of 1024.
  * model: the model's name for error texts.
  *
- * 0; -EINVAL with *error a malloc'ed line (caller frees): a key no rule has, a key given too often, a
- * value that is no number, out of range or no choice; -ENOMEM when that line cannot be had.
+ * 0; -EINVAL with *error a malloc'ed line (caller frees): a key no rule has, a key given too often,
+ * a value that is no number, out of range or no choice; -ENOMEM when that line cannot be had.
  */
 int model_options_parse(const char *model, const struct model_option_rule *rules, size_t rule_count,
                         const struct model_option *options, size_t count, char **error);
