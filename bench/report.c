@@ -7,22 +7,9 @@
 
 #include <stdio.h>
 
+#include "figures.h"
 #include "nvme.h"
 #include "vfio_user.h"
-
-static double number_of(json_object *object, const char *key)
-{
-    json_object *value = NULL;
-    json_object_object_get_ex(object, key, &value);
-    return json_object_get_double(value);
-}
-
-static json_object *member(json_object *object, const char *key)
-{
-    json_object *value = NULL;
-    json_object_object_get_ex(object, key, &value);
-    return value;
-}
 
 static void print_row(const char *label, json_object *embedded, json_object *dextd)
 {

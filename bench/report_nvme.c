@@ -7,22 +7,10 @@
 
 #include <stdio.h>
 
+#include "figures.h"
+
 static const char *const columns[] = {"memory", "file", "plain", "io_uring"};
 #define COLUMNS (sizeof(columns) / sizeof(*columns))
-
-static double number_of(json_object *object, const char *key)
-{
-    json_object *value = NULL;
-    json_object_object_get_ex(object, key, &value);
-    return json_object_get_double(value);
-}
-
-static json_object *member(json_object *object, const char *key)
-{
-    json_object *value = NULL;
-    json_object_object_get_ex(object, key, &value);
-    return value;
-}
 
 static void print_row(const char *label, json_object *row, const char *key, double scale)
 {

@@ -5,19 +5,8 @@
  */
 #include <stdio.h>
 
+#include "figures.h"
 #include "vfio_user.h"
-
-static json_object *member(json_object *object, const char *key)
-{
-    json_object *value = NULL;
-    json_object_object_get_ex(object, key, &value);
-    return value;
-}
-
-static double number_of(json_object *object, const char *key)
-{
-    return json_object_get_double(member(object, key));
-}
 
 static void print_row(const char *label, json_object *embedded, json_object *dextd)
 {
