@@ -11,6 +11,7 @@
 #include "abi/dext_abi.h"
 #include "base/checked.h"
 #include "base/log.h"
+#include "base/plain_memory.h"
 #include "base/trace.h"
 #include "provider/pci_registers.h"
 
@@ -104,38 +105,6 @@ static void *find_direct(struct sim *sim, unsigned bar, uint64_t offset)
 }
 
 /* Whoever has the range mapped, and a model that watches it, uses the words at the same time. */
-static uint64_t direct_read(const void *where, unsigned width)
-{
-    switch (width) {
-    case 1:
-        return __atomic_load_n((const uint8_t *)where, __ATOMIC_ACQUIRE);
-    case 2:
-        return __atomic_load_n((const uint16_t *)where, __ATOMIC_ACQUIRE);
-    case 4:
-        return __atomic_load_n((const uint32_t *)where, __ATOMIC_ACQUIRE);
-    default:
-        return __atomic_load_n((const uint64_t *)where, __ATOMIC_ACQUIRE);
-    }
-}
-
-static void direct_write(void *where, unsigned width, uint64_t value)
-{
-    switch (width) {
-    case 1:
-        __atomic_store_n((uint8_t *)where, (uint8_t)value, __ATOMIC_RELEASE);
-        break;
-    case 2:
-        __atomic_store_n((uint16_t *)where, (uint16_t)value, __ATOMIC_RELEASE);
-        break;
-    case 4:
-        __atomic_store_n((uint32_t *)where, (uint32_t)value, __ATOMIC_RELEASE);
-        break;
-    default:
-        __atomic_store_n((uint64_t *)where, value, __ATOMIC_RELEASE);
-        break;
-    }
-}
-
 void sim_memory_write_locked(struct sim *sim, unsigned bar, uint64_t offset, unsigned width,
                              uint64_t value)
 {
@@ -144,7 +113,7 @@ void sim_memory_write_locked(struct sim *sim, unsigned bar, uint64_t offset, uns
     }
     void *direct = find_direct(sim, bar, offset);
     if (direct) {
-        direct_write(direct, width, value);
+        plain_store(direct, width, value);
         if (sim->model->ops->direct_written) {
             sim->model->ops->direct_written(sim->model, bar, offset, width);
         }
@@ -162,7 +131,7 @@ static uint64_t memory_read_locked(struct sim *sim, unsigned bar, uint64_t offse
     }
     const void *direct = find_direct(sim, bar, offset);
     if (direct) {
-        return direct_read(direct, width);
+        return plain_load(direct, width);
     }
     uint64_t value =
         sim->model->ops->mmio_read(sim->model, bar, offset, width) & ones_of_width(width);

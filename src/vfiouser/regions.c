@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/plain_memory.h"
 #include "vfiouser/device.h"
 
 /* One naturally aligned load or store of at most 8 bytes. */
@@ -47,38 +48,6 @@ static bool is_in_place(const struct vu_msix_place *place, const struct piece *p
            range_is_within(piece->offset - place->offset, piece->width, place->bytes);
 }
 
-static uint64_t load(const void *where, unsigned width)
-{
-    switch (width) {
-    case 1:
-        return *(const volatile uint8_t *)where;
-    case 2:
-        return *(const volatile uint16_t *)where;
-    case 4:
-        return *(const volatile uint32_t *)where;
-    default:
-        return *(const volatile uint64_t *)where;
-    }
-}
-
-static void store(void *where, unsigned width, uint64_t value)
-{
-    switch (width) {
-    case 1:
-        *(volatile uint8_t *)where = (uint8_t)value;
-        break;
-    case 2:
-        *(volatile uint16_t *)where = (uint16_t)value;
-        break;
-    case 4:
-        *(volatile uint32_t *)where = (uint32_t)value;
-        break;
-    default:
-        *(volatile uint64_t *)where = value;
-        break;
-    }
-}
-
 /* Where plain memory is mapped here; NULL: the driver has to be called. */
 static uint8_t *find_memory(const struct vu_device *device, const struct piece *piece)
 {
@@ -114,7 +83,7 @@ static int read_piece(struct vu_device *device, const struct piece *piece, uint6
     const uint8_t *memory = find_memory(device, piece);
     *value = 0;
     if (memory) {
-        *value = load(memory, piece->width);
+        *value = plain_load(memory, piece->width);
         return 0;
     }
     if (is_msix(device, piece, &entry)) {
@@ -139,7 +108,7 @@ static int write_piece(struct vu_device *device, const struct piece *piece, uint
     uint8_t *entry;
     uint8_t *memory = find_memory(device, piece);
     if (memory) {
-        store(memory, piece->width, value);
+        plain_store(memory, piece->width, value);
         return 0;
     }
     if (is_msix(device, piece, &entry)) {
