@@ -14,6 +14,12 @@ from guesttest import Host, Machine, Server
 ADDRESSES = "02:00.0", "03:00.0"
 MIB = 1 << 20
 CPUS = 16
+# A guest numbers controllers as they answer, so disks are told by their serials.
+DISKS = """
+    for c in /sys/class/nvme/nvme?; do
+        case $(cat $c/serial) in MANY0*) first=/dev/${c##*/}n1;; MANY1*) second=/dev/${c##*/}n1;; esac
+    done
+    """
 # Memory of two nodes, and a gap below 4 GiB: at least four regions.
 MEMORY = 4096
 DISK_BYTES = 128 * MIB
@@ -48,16 +54,16 @@ class Many(guesttest.GuestTest):
 
     def test_20_memory_everywhere(self):
         """Buffers from both nodes and above 4 GiB: more data in the page cache than one region holds."""
-        self.machine.check(f"""
-            guestio write /dev/nvme0n1 threads={CPUS} block=65536 depth=4 seed=11 sync=1 &
-            guestio write /dev/nvme1n1 threads={CPUS} block=65536 depth=4 seed=12 sync=1 &
+        self.machine.check(DISKS + f"""
+            guestio write $first threads={CPUS} block=65536 depth=4 seed=11 sync=1 &
+            guestio write $second threads={CPUS} block=65536 depth=4 seed=12 sync=1 &
             wait
-            guestio verify /dev/nvme0n1 threads={CPUS} block=65536 seed=11 >/tmp/a & first=$!
-            guestio verify /dev/nvme1n1 threads={CPUS} block=131072 seed=12
-            wait $first
+            guestio verify $first threads={CPUS} block=65536 seed=11 >/tmp/a & reader=$!
+            guestio verify $second threads={CPUS} block=131072 seed=12
+            wait $reader
             mkdir /tmp/big; mount -t tmpfs -o size=3g tmpfs /tmp/big
             dd if=/dev/zero of=/tmp/big/fill bs=1M count=2600 2>/dev/null
-            guestio verify /dev/nvme0n1 threads=8 block=262144 seed=11
+            guestio verify $first threads=8 block=262144 seed=11
             rm /tmp/big/fill; umount /tmp/big""", 240)
         counts = self.machine.check("grep nvme /proc/interrupts").splitlines()
         used = [line.split()[-1] for line in counts if sum(map(int, line.split()[1:1 + CPUS]))]
