@@ -448,6 +448,29 @@ kern_return_t apple_dext_get_statistics(io_connect_t connection,
 kern_return_t apple_dext_get_call_counts(io_connect_t connection, uint64_t first,
                                          uint64_t out_counts[APPLE_DEXT_CALL_COUNTS]);
 
+#define APPLE_DEXT_BAR_RANGES 4
+
+/** Part of a BAR, in bytes. */
+typedef struct AppleDextBarRange {
+    uint64_t offset, bytes;
+} AppleDextBarRange;
+
+/**
+ * Which parts of a BAR are direct, plain memory in a mapping of it; an access to the rest is
+ * trapped and carried out by the driver. Needs a claim.
+ *
+ * @bar: 0-5
+ * @out_ranges: the first *out_count of them, ascending and apart
+ * @out_count: 0: all of it is trapped, as an I/O BAR always is
+ *
+ * kIOReturnUnsupported: the driver does not tell; the real one maps every memory BAR whole.
+ * kIOReturnNotFound: as for apple_dext_get_bar_info. kIOReturnInternalError: the driver's answer
+ * does not fit the BAR. kIOReturnNotOpen: no claim. Else why the BAR cannot be mapped.
+ */
+kern_return_t apple_dext_get_bar_ranges(io_connect_t connection, uint8_t bar,
+                                        AppleDextBarRange out_ranges[APPLE_DEXT_BAR_RANGES],
+                                        uint32_t *out_count);
+
 typedef enum AppleDextPresence {
     APPLE_DEXT_PRESENT = 0,
     APPLE_DEXT_REMOVED = 1,

@@ -46,7 +46,8 @@
     X(GET_CAPABILITIES, 64, 0, 6, 0)                                                               \
     X(GET_STATISTICS, 67, 0, 10, 0)                                                                \
     X(GET_DEVICE_STATE, 68, 0, 6, 0)                                                               \
-    X(GET_CALL_COUNTS, 69, 1, 16, 0)
+    X(GET_CALL_COUNTS, 69, 1, 16, 0)                                                               \
+    X(GET_BAR_RANGES, 72, 1, 9, 0)
 
 enum dext_selector {
 #define DEXT_SELECTOR_ENUM(name, number, in, out, async) DEXT_SEL_##name = number,
@@ -120,5 +121,9 @@ enum dext_device_state {
 /* GetCallCounts (ours): calls of the selectors from the one given on, refused ones too; 0 for those
  * there are not. */
 #define DEXT_CALL_COUNTS 16
+
+/* GetBARRanges (ours): how many parts of the BAR are direct, then offset and bytes of each, 0 for
+ * those there are not; ascending and apart, in units of 4096 bytes. The rest is trapped. */
+#define DEXT_BAR_RANGES 4
 
 #endif

@@ -6,6 +6,7 @@
 #include "dext/dext_private.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "base/status.h"
@@ -33,6 +34,32 @@ IOReturn dext_bar_get_info(struct dext_client *client, struct dext_arguments *ar
     arguments->scalar_out[0] = info.memory_index;
     arguments->scalar_out[1] = info.bytes;
     arguments->scalar_out[2] = info.type;
+    return kIOReturnSuccess;
+}
+
+_Static_assert(PCI_MAX_RANGES <= DEXT_BAR_RANGES, "an output for each range");
+
+IOReturn dext_bar_ranges(struct dext_client *client, struct dext_arguments *arguments)
+{
+    struct pci_bar_info info;
+    IOReturn status = dext_bar_info(client->dext, arguments->scalar_in[0], &info);
+    if (status != kIOReturnSuccess) {
+        return status;
+    }
+    struct pci_bar_memory memory = {0};
+    if (!DEXT_BAR_IS_IO(info.type)) { /* ports are all trapped: nothing to ask */
+        int error = provider_bar_memory(client->dext->provider, arguments->scalar_in[0], &memory);
+        if (error < 0) {
+            return dext_refuse(status_from_errno(error), "ranges of BAR %llu",
+                               (unsigned long long)arguments->scalar_in[0]);
+        }
+    }
+    memset(arguments->scalar_out, 0, (1 + 2 * DEXT_BAR_RANGES) * sizeof(uint64_t));
+    arguments->scalar_out[0] = memory.range_count;
+    for (unsigned i = 0; i < memory.range_count; i++) {
+        arguments->scalar_out[1 + 2 * i] = memory.ranges[i].offset;
+        arguments->scalar_out[2 + 2 * i] = memory.ranges[i].bytes;
+    }
     return kIOReturnSuccess;
 }
 

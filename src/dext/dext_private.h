@@ -144,6 +144,7 @@ IOReturn dext_dma_probe(struct dext_client *client, struct dext_arguments *argum
 IOReturn dext_config_read(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_config_write(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_bar_get_info(struct dext_client *client, struct dext_arguments *arguments);
+IOReturn dext_bar_ranges(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_bar_mmio_read(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_bar_mmio_write(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_irq_setup(struct dext_client *client, struct dext_arguments *arguments);

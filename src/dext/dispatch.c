@@ -46,6 +46,7 @@ enum dext_lock_rule {
 #define METHOD_GET_STATISTICS        dext_statistics_counters, CLAIM_NEVER, LOCK_NONE
 #define METHOD_GET_DEVICE_STATE      dext_statistics_state, CLAIM_NEVER, LOCK_NONE
 #define METHOD_GET_CALL_COUNTS       dext_statistics_calls, CLAIM_NEVER, LOCK_NONE
+#define METHOD_GET_BAR_RANGES        dext_bar_ranges, CLAIM_ALWAYS, LOCK_DEXT
 
 struct dext_method {
     const char *name; /* NULL: no such selector */

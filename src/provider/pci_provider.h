@@ -49,7 +49,7 @@ struct pci_direct_range {
 };
 
 struct pci_bar_memory {
-    uint64_t bytes; /* of the whole BAR; what is in no range is trapped */
+    uint64_t bytes; /* of the whole BAR; what is in no range is trapped; ranges ascend */
     unsigned range_count;
     struct pci_direct_range ranges[PCI_MAX_RANGES];
 };

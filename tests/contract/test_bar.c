@@ -70,6 +70,45 @@ static void info_of_the_io_bar(void **state)
     assert_status(apple_dext_get_bar_info(c, 0, &index, &bytes, NULL), kIOReturnBadArgument);
 }
 
+static void direct_ranges_are_those_documented(void **state)
+{
+    /* docs/testdev.md: BAR 2 is direct but for a window of 16 KiB that starts in its middle. */
+    static const struct {
+        uint8_t bus, bar;
+        kern_return_t status;
+        uint32_t count;
+        AppleDextBarRange ranges[2];
+    } wanted[] = {
+        {EDU, 0, kIOReturnSuccess, 0, {{0}}},
+        {EDU, 1, kIOReturnNotFound, 77, {{0}}},
+        {TESTDEV, 0, kIOReturnSuccess, 0, {{0}}},
+        {TESTDEV, 1, kIOReturnSuccess, 0, {{0}}},
+        {TESTDEV, 2, kIOReturnSuccess, 2, {{0, 0x200000}, {0x204000, 0x1fc000}}},
+        {TESTDEV, 3, kIOReturnNotFound, 77, {{0}}},
+        {TESTDEV, 4, kIOReturnSuccess, 1, {{0, 0x10000}}},
+        {TESTDEV, 6, kIOReturnBadArgument, 77, {{0}}},
+        {WIDE, 2, kIOReturnSuccess, 2, {{0, 0x8000}, {0xc000, 0x4000}}},
+    };
+    AppleDextBarRange ranges[APPLE_DEXT_BAR_RANGES];
+    uint32_t count = 77;
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+        io_connect_t c = contract_claimed(wanted[i].bus);
+        count = 77;
+        assert_status(apple_dext_get_bar_ranges(c, wanted[i].bar, ranges, &count),
+                      wanted[i].status);
+        assert_int_equal(count, wanted[i].count);
+        for (uint32_t r = 0; wanted[i].status == kIOReturnSuccess && r < count; r++) {
+            assert_true(ranges[r].offset == wanted[i].ranges[r].offset);
+            assert_true(ranges[r].bytes == wanted[i].ranges[r].bytes);
+        }
+        contract_disconnect(c);
+    }
+    io_connect_t looking = contract_connect(TESTDEV);
+    assert_status(apple_dext_get_bar_ranges(looking, 2, ranges, &count), kIOReturnNotOpen);
+    assert_status(apple_dext_get_bar_ranges(IO_OBJECT_NULL, 0, ranges, &count),
+                  kIOReturnBadArgument);
+}
+
 static void mmio_takes_every_width(void **state)
 {
     static const struct {
@@ -330,6 +369,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         contract_test(info_of_every_type),
         contract_test(info_of_the_io_bar),
+        contract_test(direct_ranges_are_those_documented),
         contract_test(mmio_takes_every_width),
         contract_test(mmio_reaches_every_memory_bar),
         contract_test(mmio_arguments_are_checked),

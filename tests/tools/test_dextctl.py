@@ -91,6 +91,26 @@ class Both:
         self.assertIn("32 vectors", msix["detail"])
         self.assertEqual({bar["type"] for bar in view["bars"]} >= {"0x0", "0x1", "0xc"}, True)
 
+    def test_show_tells_direct_from_trapped(self):
+        text = self.assert_fine(self.ctl("show", "02:00.0"))
+        self.assertRegex(text, r"(?m)^  0  64 KiB .*\n     trapped\n"
+                         r"  1  256 bytes .*\n     not mapped: ports\n"
+                         r"  2  4 MiB .*\n     direct   0x0-0x1fffff\n"
+                         r"     trapped  0x200000-0x203fff\n     direct   0x204000-0x3fffff\n"
+                         r"  4  64 KiB .*\n     direct\n")
+        bars = {bar["bar"]: bar for bar in
+                json.loads(self.assert_fine(self.ctl("show", "02:00.0", "--json")))["bars"]}
+        self.assertEqual({number: bar["mapping"] for number, bar in bars.items()},
+                         {0: "ranges", 1: "none", 2: "ranges", 4: "ranges"})
+        self.assertEqual((bars[0]["direct"], bars[0]["trapped"]),
+                         ([], [{"offset": 0, "bytes": 0x10000}]))
+        self.assertEqual((bars[1]["direct"], bars[1]["trapped"]), (None, None))
+        self.assertEqual(bars[2]["direct"], [{"offset": 0, "bytes": 0x200000},
+                                             {"offset": 0x204000, "bytes": 0x1fc000}])
+        self.assertEqual(bars[2]["trapped"], [{"offset": 0x200000, "bytes": 0x4000}])
+        self.assertEqual((bars[4]["direct"], bars[4]["trapped"]),
+                         ([{"offset": 0, "bytes": 0x10000}], []))
+
     def test_config_read(self):
         self.assertEqual(self.assert_fine(self.ctl("config", "read", "01:00.0", "0")),
                          "0x11e81234\n")
@@ -361,6 +381,28 @@ class Watch(toolstest.ToolTest):
             deadline = time.monotonic() + 10
             while claims():
                 self.assertLess(time.monotonic(), deadline)
+
+
+class OddBars(toolstest.ToolTest):
+    """show where the driver does not tell ranges, and where there is nothing to map."""
+
+    def show(self, device):
+        text = self.assert_fine(run("show", "02:00.0", "--device", device))
+        bars = json.loads(self.assert_fine(run("show", "02:00.0", "--json", "--device", device)))
+        return text, {bar["bar"]: bar for bar in bars["bars"]}
+
+    def test_without_extensions_a_bar_is_mapped_whole(self):
+        text, bars = self.show(f"{TESTDEV},extensions=off")
+        self.assertEqual(text.count("     mapped whole: this driver tells no direct and "), 3)
+        self.assertIn("not mapped: ports", text)
+        self.assertEqual([bars[n]["mapping"] for n in (0, 1, 2, 4)],
+                         ["whole", "none", "whole", "whole"])
+        self.assertEqual((bars[2]["direct"], bars[2]["trapped"]), (None, None))
+
+    def test_a_bar_that_cannot_be_mapped(self):
+        text, bars = self.show(f"{TESTDEV},fault=map")
+        self.assertEqual(text.count("     cannot be mapped: "), 3)
+        self.assertEqual(bars[2]["mapping"], "refused")
 
 
 class RealDevices(toolstest.ToolTest):

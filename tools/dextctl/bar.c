@@ -28,6 +28,7 @@ void bar_print_table(const struct bar *bars, size_t count)
             found++;
             printf("  %u  %-10s %s, memory index %u\n", it->index, size_text(it->size, size),
                    bar_type_text(it->type), it->memory_index);
+            bar_print_mapping(it);
         }
     }
     if (found == 0) {
@@ -49,6 +50,7 @@ json_object *bar_table_json(const struct bar *bars, size_t count)
         json_add_hex(object, "type", it->type, 1);
         json_add_text(object, "type_text", bar_type_text(it->type));
         json_add_number(object, "memory_index", it->memory_index);
+        bar_add_mapping_json(object, it);
         json_object_array_add(array, object);
     }
     return array;

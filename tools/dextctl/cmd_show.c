@@ -65,6 +65,7 @@ static int look(const struct session *session, struct device_view *view)
         if (code != KERN_SUCCESS) {
             return session_failure(session, code, "cannot get information on BAR %u", i);
         }
+        bar_get_mapping(session, &view->bars[i]);
     }
     view->capability_count = capability_list(&view->image, view->capabilities, CAPABILITIES_MAX);
     code = ability_get(&view->ability, session, &view->image, view->capabilities,

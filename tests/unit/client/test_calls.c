@@ -160,8 +160,59 @@ static void extensions_are_used_where_they_are(void **state)
     apple_dext_disconnect(port);
 }
 
+static void ranges_of_a_bar_are_told(void **state)
+{
+    AppleDextBarRange ranges[APPLE_DEXT_BAR_RANGES] = {{77, 78}};
+    uint32_t count = 79;
+    io_connect_t port = fake_connect(true);
+
+    (void)state;
+    fake.bars[0] = (struct fake_bar){.values = {0, 0x10000, 0}};
+    assert_int_equal(apple_dext_get_bar_ranges(port, 0, ranges, &count), kIOReturnUnsupported);
+    fake_script(DEXT_SEL_GET_BAR_RANGES,
+                (struct fake_reply){.values = {2, 0x1000, 0x2000, 0x8000, 0x8000}});
+    assert_int_equal(apple_dext_get_bar_ranges(port, 1, ranges, &count), kIOReturnNotFound);
+    assert_true(count == 79 && ranges[0].offset == 77 && ranges[0].bytes == 78);
+    assert_int_equal(apple_dext_get_bar_ranges(port, 0, ranges, &count), kIOReturnSuccess);
+    assert_true(count == 2 && ranges[0].offset == 0x1000 && ranges[0].bytes == 0x2000);
+    assert_true(ranges[1].offset == 0x8000 && ranges[1].bytes == 0x8000);
+    assert_int_equal(apple_dext_get_bar_ranges(port, 6, ranges, &count), kIOReturnBadArgument);
+    assert_int_equal(apple_dext_get_bar_ranges(port, 0, NULL, &count), kIOReturnBadArgument);
+    assert_int_equal(apple_dext_get_bar_ranges(port, 0, ranges, NULL), kIOReturnBadArgument);
+    apple_dext_disconnect(port);
+}
+
+static void ranges_that_do_not_fit_are_no_answer(void **state)
+{
+    static const struct fake_reply replies[] = {
+        {.values = {5}},                             /* more than there is room for */
+        {.values = {UINT64_MAX}},                    /* and many more */
+        {.values = {1, 0, 0}},                       /* nothing */
+        {.values = {1, 0, 0x10001}},                 /* past the end */
+        {.values = {1, 0x10000, 1}},                 /* behind it */
+        {.values = {1, 0x1000, UINT64_MAX - 0xfff}}, /* round the corner */
+        {.values = {2, 0x8000, 0x1000, 0, 0x1000}},  /* backwards */
+        {.values = {2, 0, 0x2000, 0x1000, 0x1000}},  /* overlapping */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+        AppleDextBarRange ranges[APPLE_DEXT_BAR_RANGES];
+        uint32_t count = 79;
+
+        fake_reset();
+        fake.bars[0] = (struct fake_bar){.values = {0, 0x10000, 0}};
+        io_connect_t port = fake_connect(true);
+        fake_script(DEXT_SEL_GET_BAR_RANGES, replies[i]);
+        assert_int_equal(apple_dext_get_bar_ranges(port, 0, ranges, &count),
+                         kIOReturnInternalError);
+        assert_int_equal(count, 79);
+        apple_dext_disconnect(port);
+    }
+}
+
 /* Every function once with plausible arguments; returns how many there are. */
-enum { FUNCTIONS = 22 };
+enum { FUNCTIONS = 23 };
 
 static uint64_t outputs[16];
 
@@ -175,6 +226,7 @@ static kern_return_t call_function(unsigned index, io_connect_t port)
     static AppleDextCapabilities capabilities;
     static AppleDextStatistics statistics;
     static AppleDextDeviceState device;
+    AppleDextBarRange *ranges = (AppleDextBarRange *)&outputs[6];
 
     switch (index) {
     case 0:
@@ -202,22 +254,24 @@ static kern_return_t call_function(unsigned index, io_connect_t port)
     case 11:
         return apple_dext_get_device_state(port, &device);
     case 12:
-        return apple_dext_config_read_block(port, 0, outputs, 8);
+        return apple_dext_get_bar_ranges(port, 0, ranges, (uint32_t *)word);
     case 13:
-        return apple_dext_get_identity(port, &instance);
+        return apple_dext_config_read_block(port, 0, outputs, 8);
     case 14:
-        return apple_dext_claim(port);
+        return apple_dext_get_identity(port, &instance);
     case 15:
-        return apple_dext_unregister_dma(port, 0);
+        return apple_dext_claim(port);
     case 16:
-        return apple_dext_config_write(port, 0, 4, 0);
+        return apple_dext_unregister_dma(port, 0);
     case 17:
-        return apple_dext_mmio_write(port, 0, 0, 4, 0);
+        return apple_dext_config_write(port, 0, 4, 0);
     case 18:
-        return apple_dext_set_irq_mask(port, outputs);
+        return apple_dext_mmio_write(port, 0, 0, 4, 0);
     case 19:
-        return apple_dext_reset_device(port);
+        return apple_dext_set_irq_mask(port, outputs);
     case 20:
+        return apple_dext_reset_device(port);
+    case 21:
         return apple_dext_terminate(port);
     default:
         return apple_dext_free_dma_buffer(port, 0);
@@ -250,8 +304,9 @@ static void a_short_reply_is_never_success(void **state)
         DEXT_SEL_CONFIG_READ,         DEXT_SEL_GET_BAR_INFO,     DEXT_SEL_MMIO_READ,
         DEXT_SEL_REGISTER_DMA_REGION, DEXT_SEL_PROBE_DMA_REGION, DEXT_SEL_SETUP_INTERRUPTS,
         DEXT_SEL_CHECK_INTERRUPT,     DEXT_SEL_GET_BAR_INFO,     DEXT_SEL_ALLOCATE_DMA_BUFFER,
-        DEXT_SEL_GET_STATISTICS,      DEXT_SEL_GET_CAPABILITIES, DEXT_SEL_GET_DEVICE_STATE};
-    static const uint32_t promised[] = {1, 3, 1, 3, 1, 1, 4, 3, 6, 10, 6, 6};
+        DEXT_SEL_GET_STATISTICS,      DEXT_SEL_GET_CAPABILITIES, DEXT_SEL_GET_DEVICE_STATE,
+        DEXT_SEL_GET_BAR_RANGES};
+    static const uint32_t promised[] = {1, 3, 1, 3, 1, 1, 4, 3, 6, 10, 6, 6, 9};
     uint64_t before[16];
 
     (void)state;
@@ -386,6 +441,8 @@ int main(void)
         CLIENT_TEST(a_failed_reset_is_not_waited_for),
         CLIENT_TEST(drivers_without_extensions_have_known_limits),
         CLIENT_TEST(extensions_are_used_where_they_are),
+        CLIENT_TEST(ranges_of_a_bar_are_told),
+        CLIENT_TEST(ranges_that_do_not_fit_are_no_answer),
         CLIENT_TEST(a_null_connection_is_a_bad_argument),
         CLIENT_TEST(a_short_reply_is_never_success),
         CLIENT_TEST(null_outputs_are_bad_arguments),

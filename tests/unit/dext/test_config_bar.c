@@ -149,6 +149,29 @@ static void bars_are_described(void **state)
     fixture_tear_down(&f);
 }
 
+static void direct_ranges_of_bars_are_told(void **state)
+{
+    (void)state;
+    static const uint64_t nothing[9] = {0}, one[9] = {1, 0x4000, 0x8000};
+    struct fixture f;
+    uint64_t out[16];
+    fixture_set_up(&f, NULL, NULL);
+    struct dext_client *client = fixture_open(&f, 0);
+    assert_code(CALL(client, 72, out, 0), 0xe00002cd);
+    assert_code(CALL0(client, 1, out), 0);
+    memset(out, 0xa5, sizeof(out));
+    assert_code(CALL(client, 72, out, 0), 0);
+    assert_memory_equal(out, one, sizeof(one));
+    assert_code(CALL(client, 72, out, 2), 0);
+    assert_memory_equal(out, nothing, sizeof(nothing));
+    assert_code(CALL(client, 72, out, 3), 0); /* ports */
+    assert_memory_equal(out, nothing, sizeof(nothing));
+    assert_code(CALL(client, 72, out, 1), 0xe00002f0);
+    assert_code(CALL(client, 72, out, 6), 0xe00002c2);
+    assert_code(CALL(client, 72, out, UINT64_MAX), 0xe00002c2);
+    fixture_tear_down(&f);
+}
+
 static void mmio_goes_by_memory_index(void **state)
 {
     (void)state;
@@ -297,6 +320,7 @@ int main(void)
         cmocka_unit_test(dead_devices_read_as_ones),
         cmocka_unit_test(other_errors_are_told),
         cmocka_unit_test(bars_are_described),
+        cmocka_unit_test(direct_ranges_of_bars_are_told),
         cmocka_unit_test(mmio_goes_by_memory_index),
         cmocka_unit_test(mmio_refuses_what_is_out_of_order),
         cmocka_unit_test(memory_types_of_bars),

@@ -24,6 +24,7 @@ static const struct {
     {16, 4, 0, true, false, false},  {17, 0, 0, true, true, false},
     {64, 0, 6, false, false, false}, {67, 0, 10, false, false, false},
     {68, 0, 6, false, false, false}, {69, 1, 16, false, false, false},
+    {72, 1, 9, true, true, false},
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
