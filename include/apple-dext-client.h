@@ -22,9 +22,10 @@
  * Codes. Functions return kIOReturnSuccess or the code of the first thing that failed; the codes
  * of IOKit pass through unchanged, and apple_dext_status_text says what each means here. Outputs
  * are written on success only, unless a function says otherwise. On every function:
- *   kIOReturnBadArgument   the connection is IO_OBJECT_NULL, an output pointer is NULL, or an
- *                          argument is out of the range given with the function; also what the
- *                          system says for a connection that died while it had mappings
+ *   kIOReturnBadArgument   the connection is IO_OBJECT_NULL, an output pointer is NULL (unless the
+ *                          function says that it may be), or an argument is out of the range given
+ *                          with the function; also what the system says for a connection that died
+ *                          while it had mappings
  *   kIOReturnUnderrun      the driver's reply was shorter than its interface promises
  *   kIOReturnNotOpen       the function needs a claim that this connection does not have
  *   MACH_SEND_INVALID_DEST the connection is closed, being closed, or its driver has gone
@@ -96,7 +97,8 @@ kern_return_t apple_dext_claim(io_connect_t connection);
  * @iova: the region's name in later calls; no two live regions start at one iova
  * @client_va: borrowed until the region is unregistered; the memory must stay mapped till then
  * @size: bytes, more than 0
- * @out_bus_addr, @out_bus_len: the one bus segment the region became; the length is at least @size
+ * @out_bus_addr, @out_bus_len: the one bus segment the region became; the length is at least @size;
+ * each may be NULL
  *
  * kIOReturnBadArgument: size or address 0, or iova + size or client_va + size wraps.
  * kIOReturnNotAligned: the host could not map the region as one bus segment (it is fragmented, or
@@ -166,6 +168,7 @@ kern_return_t apple_dext_config_read_block(io_connect_t connection, uint64_t off
  * for an I/O BAR
  * @out_size: bytes
  * @out_type: low bits of the BAR register: 0x0 memory, 0x1 I/O, 0x4 64-bit, 0x8 prefetchable, 0xc
+ * Each of the three may be NULL.
  *
  * kIOReturnNotFound: unused, without address space, or the upper half of a 64-bit BAR.
  */
@@ -177,7 +180,7 @@ kern_return_t apple_dext_get_bar_info(io_connect_t connection, uint8_t bar, uint
  *
  * @out_addr: valid until the matching apple_dext_unmap_bar or apple_dext_disconnect; access it with
  * naturally aligned loads and stores of 1, 2, 4 or 8 bytes, never by memcpy or munmap
- * @out_size: the BAR's size; @out_type: as for apple_dext_get_bar_info
+ * @out_size: the BAR's size; @out_type: as for apple_dext_get_bar_info, may be NULL
  *
  * A BAR may be mapped several times: all get one address, each needs its own unmap.
  * kIOReturnUnsupported: an I/O BAR, or this host cannot map this BAR. kIOReturnNotFound: as for
@@ -214,7 +217,8 @@ kern_return_t apple_dext_mmio_write(io_connect_t connection, uint8_t mem_idx, ui
 /**
  * Register the device's interrupt vectors; all start enabled. Once a connection.
  *
- * @out_num_vectors: how many were granted, at most 256; may be fewer than the device has
+ * @out_num_vectors: how many were granted, at most 256; may be fewer than the device has; may be
+ * NULL
  *
  * kIOReturnStillOpen: done before. kIOReturnUnsupported: no vectors to be had.
  */

@@ -81,7 +81,7 @@ kern_return_t apple_dext_get_bar_info(io_connect_t connection, uint8_t bar, uint
     struct client_bar info;
     kern_return_t status;
 
-    if (bar >= DEXT_BAR_COUNT || out_mem_idx == NULL || out_size == NULL || out_type == NULL) {
+    if (bar >= DEXT_BAR_COUNT) {
         return kIOReturnBadArgument;
     }
     status = client_connection_enter(connection, &state);
@@ -90,12 +90,19 @@ kern_return_t apple_dext_get_bar_info(io_connect_t connection, uint8_t bar, uint
     }
     status = client_bar_ask(state, bar, &info);
     client_connection_leave(state);
-    if (status == kIOReturnSuccess) {
+    if (status != kIOReturnSuccess) {
+        return status;
+    }
+    if (out_mem_idx != NULL) {
         *out_mem_idx = info.memory_index;
+    }
+    if (out_size != NULL) {
         *out_size = info.bytes;
+    }
+    if (out_type != NULL) {
         *out_type = info.type;
     }
-    return status;
+    return kIOReturnSuccess;
 }
 
 static kern_return_t map_memory_bar(struct client_connection *connection, unsigned index,
@@ -128,7 +135,7 @@ kern_return_t apple_dext_map_bar(io_connect_t connection, uint8_t bar, mach_vm_a
     mach_vm_address_t address = 0;
     kern_return_t status;
 
-    if (bar >= DEXT_BAR_COUNT || out_addr == NULL || out_size == NULL || out_type == NULL) {
+    if (bar >= DEXT_BAR_COUNT || out_addr == NULL || out_size == NULL) {
         return kIOReturnBadArgument;
     }
     status = client_connection_enter(connection, &state);
@@ -141,12 +148,15 @@ kern_return_t apple_dext_map_bar(io_connect_t connection, uint8_t bar, mach_vm_a
                                            : map_memory_bar(state, bar, &info, &address);
     }
     client_connection_leave(state);
-    if (status == kIOReturnSuccess) {
-        *out_addr = address;
-        *out_size = info.bytes;
+    if (status != kIOReturnSuccess) {
+        return status;
+    }
+    *out_addr = address;
+    *out_size = info.bytes;
+    if (out_type != NULL) {
         *out_type = info.type;
     }
-    return status;
+    return kIOReturnSuccess;
 }
 
 kern_return_t apple_dext_unmap_bar(io_connect_t connection, uint8_t bar, mach_vm_address_t addr)

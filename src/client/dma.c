@@ -66,8 +66,7 @@ kern_return_t apple_dext_register_dma(io_connect_t connection, uint64_t iova, ui
     struct client_connection *state;
     kern_return_t status;
 
-    if (out_bus_addr == NULL || out_bus_len == NULL || size == 0 || client_va == 0 ||
-        range_wraps(iova, size) || range_wraps(client_va, size)) {
+    if (size == 0 || client_va == 0 || range_wraps(iova, size) || range_wraps(client_va, size)) {
         return kIOReturnBadArgument;
     }
     status = client_connection_enter(connection, &state);
@@ -76,11 +75,16 @@ kern_return_t apple_dext_register_dma(io_connect_t connection, uint64_t iova, ui
     }
     status = register_region(state, in, out);
     client_connection_leave(state);
-    if (status == kIOReturnSuccess) {
+    if (status != kIOReturnSuccess) {
+        return status;
+    }
+    if (out_bus_addr != NULL) {
         *out_bus_addr = out[REGISTER_BUS_ADDRESS];
+    }
+    if (out_bus_len != NULL) {
         *out_bus_len = out[REGISTER_BUS_BYTES];
     }
-    return status;
+    return kIOReturnSuccess;
 }
 
 kern_return_t apple_dext_unregister_dma(io_connect_t connection, uint64_t iova)

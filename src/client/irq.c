@@ -15,9 +15,6 @@ kern_return_t apple_dext_setup_interrupts(io_connect_t connection, uint32_t *out
     struct client_connection *state;
     kern_return_t status;
 
-    if (out_num_vectors == NULL) {
-        return kIOReturnBadArgument;
-    }
     status = client_connection_enter(connection, &state);
     if (status != kIOReturnSuccess) {
         return status;
@@ -33,7 +30,9 @@ kern_return_t apple_dext_setup_interrupts(io_connect_t connection, uint32_t *out
                    DEXT_IRQ_MAX_VECTORS);
         out[0] = DEXT_IRQ_MAX_VECTORS;
     }
-    *out_num_vectors = (uint32_t)out[0];
+    if (out_num_vectors != NULL) {
+        *out_num_vectors = (uint32_t)out[0];
+    }
     return kIOReturnSuccess;
 }
 

@@ -65,9 +65,28 @@ static void info_of_the_io_bar(void **state)
     assert_ok(apple_dext_get_bar_info(c, 1, &index, &bytes, &type));
     assert_true(bytes == 256);
     assert_int_equal(type, 0x1);
-    assert_status(apple_dext_get_bar_info(c, 0, NULL, &bytes, &type), kIOReturnBadArgument);
-    assert_status(apple_dext_get_bar_info(c, 0, &index, NULL, &type), kIOReturnBadArgument);
-    assert_status(apple_dext_get_bar_info(c, 0, &index, &bytes, NULL), kIOReturnBadArgument);
+}
+
+/* QEMU's back end asks for the size alone. */
+static void info_is_given_as_far_as_it_is_wanted(void **state)
+{
+    uint8_t index = 9;
+    uint8_t type = 0;
+    uint64_t bytes = 0;
+    mach_vm_address_t address = 0;
+    mach_vm_size_t size = 0;
+    io_connect_t c = contract_claimed(TESTDEV);
+    assert_ok(apple_dext_get_bar_info(c, 1, NULL, &bytes, NULL));
+    assert_true(bytes == 256);
+    assert_ok(apple_dext_get_bar_info(c, 0, &index, NULL, NULL));
+    assert_int_equal(index, BAR0_INDEX);
+    assert_ok(apple_dext_get_bar_info(c, 1, NULL, NULL, &type));
+    assert_int_equal(type, 0x1);
+    assert_ok(apple_dext_get_bar_info(c, 0, NULL, NULL, NULL));
+    assert_ok(apple_dext_map_bar(c, 0, &address, &size, NULL));
+    assert_ok(apple_dext_unmap_bar(c, 0, address));
+    assert_status(apple_dext_map_bar(c, 0, NULL, &size, &type), kIOReturnBadArgument);
+    assert_status(apple_dext_map_bar(c, 0, &address, NULL, &type), kIOReturnBadArgument);
 }
 
 static void direct_ranges_are_those_documented(void **state)
@@ -333,7 +352,6 @@ static void bars_that_cannot_be_mapped(void **state)
     }
     assert_status(apple_dext_map_bar(c, 0, NULL, &size, &type), kIOReturnBadArgument);
     assert_status(apple_dext_map_bar(c, 0, &address, NULL, &type), kIOReturnBadArgument);
-    assert_status(apple_dext_map_bar(c, 0, &address, &size, NULL), kIOReturnBadArgument);
 }
 
 static void mapping_twice_needs_two_unmaps(void **state)
@@ -370,6 +388,7 @@ int main(int argc, char **argv)
         contract_test(info_of_every_type),
         contract_test(info_of_the_io_bar),
         contract_test(direct_ranges_are_those_documented),
+        contract_test(info_is_given_as_far_as_it_is_wanted),
         contract_test(mmio_takes_every_width),
         contract_test(mmio_reaches_every_memory_bar),
         contract_test(mmio_arguments_are_checked),

@@ -56,16 +56,29 @@ static void address_is_the_darts_choice(void **state)
 static void bad_arguments(void **state)
 {
     const uint64_t here = (uintptr_t)memory;
-    uint64_t out;
     io_connect_t c = contract_claimed(TESTDEV);
     assert_status(try_register(c, IOVA, here, 0), kIOReturnBadArgument);
     assert_status(try_register(c, IOVA, 0, 4096), kIOReturnBadArgument);
     assert_status(try_register(c, UINT64_MAX - 10, here, 4096), kIOReturnBadArgument);
     assert_status(try_register(c, IOVA, UINT64_MAX - 10, 4096), kIOReturnBadArgument);
     assert_status(try_register(c, IOVA, here, UINT64_MAX), kIOReturnBadArgument);
-    assert_status(apple_dext_register_dma(c, IOVA, here, 1, NULL, &out), kIOReturnBadArgument);
-    assert_status(apple_dext_register_dma(c, IOVA, here, 1, &out, NULL), kIOReturnBadArgument);
     assert_status(apple_dext_unregister_dma(c, IOVA), kIOReturnNotFound);
+}
+
+static void the_segment_need_not_be_wanted(void **state)
+{
+    const uint64_t here = (uintptr_t)memory;
+    uint64_t address = 0;
+    uint64_t bytes = 0;
+    io_connect_t c = contract_claimed(TESTDEV);
+    assert_ok(apple_dext_register_dma(c, IOVA, here, 4096, NULL, NULL));
+    assert_ok(apple_dext_register_dma(c, IOVA + 4096, here + 4096, 4096, &address, NULL));
+    assert_ok(apple_dext_register_dma(c, IOVA + 8192, here + 8192, 4096, NULL, &bytes));
+    assert_true(address != 0);
+    assert_true(bytes == 4096);
+    for (uint64_t offset = 0; offset <= 8192; offset += 4096) {
+        assert_ok(apple_dext_unregister_dma(c, IOVA + offset));
+    }
 }
 
 static void memory_that_is_not_there(void **state)
@@ -366,6 +379,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         contract_test(address_is_the_darts_choice),
         contract_test(bad_arguments),
+        contract_test(the_segment_need_not_be_wanted),
         contract_test(memory_that_is_not_there),
         contract_test(one_region_an_iova),
         /* With dart=identity the IOVA is the bus address, and of those there is one each. */
