@@ -99,6 +99,15 @@ static int break_window(struct sim *sim)
     return -ENOTSUP;
 }
 
+/* The driver falls back to MSI: without both there is no falling. */
+static int break_msix(struct sim *sim)
+{
+    return sim_capability_locked(sim, PCI_CAPABILITY_MSIX) &&
+                   sim_capability_locked(sim, PCI_CAPABILITY_MSI)
+               ? 0
+               : -ENOTSUP;
+}
+
 static int fault_start_locked(struct sim *sim)
 {
     switch (sim->fault) {
@@ -124,6 +133,10 @@ static int fault_start_locked(struct sim *sim)
         return break_bars(sim);
     case SIM_FAULT_WINDOW:
         return break_window(sim);
+    case SIM_FAULT_MSIX:
+        return break_msix(sim);
+    case SIM_FAULT_FEWER:
+        return sim_interrupts_halve_locked(sim);
     default:
         return 0;
     }
@@ -131,7 +144,7 @@ static int fault_start_locked(struct sim *sim)
 
 static char *complain(const char *name)
 {
-    char known[256] = "";
+    char known[384] = "";
     char *text = NULL;
     for (size_t i = 1; i < FAULT_COUNT; i++) {
         size_t used = strlen(known);

@@ -39,8 +39,11 @@
     X(FRAGMENTED, "fragmented")   /* no region becomes one bus segment (D11) */                    \
     X(DMA, "dma")                 /* what the device writes does not land (D14) */                 \
     X(DMA_ADDRESS, "dma-address") /* it puts a wrong address on the bus (D1) */                    \
-    X(VECTORS, "vectors")         /* no vectors to be had (E2) */                                  \
-    X(INTERRUPTS, "interrupts")   /* vectors are granted, none arrives */
+    X(VECTORS, "vectors")         /* no vectors to be had */                                       \
+    X(MSIX, "msix")               /* MSI-X is not to be had, MSI is (E2) */                        \
+    X(FEWER, "fewer-vectors")     /* an earlier user asked for half of them, for good (E5) */      \
+    X(INTERRUPTS, "interrupts")   /* vectors are granted, none arrives */                          \
+    X(OPEN, "open")               /* its driver lets no client in; the host sees to it (A3) */
 
 enum sim_fault {
     SIM_FAULT_NONE,
@@ -249,6 +252,8 @@ bool sim_storage_read_now_locked(struct sim *sim, unsigned storage, uint64_t off
 int sim_configure_interrupts(struct pci_provider *provider, enum pci_interrupt_kind kind,
                              unsigned wanted, pci_interrupt_fn handler, void *context,
                              unsigned *granted);
+/* As after a user who took half the vectors of the device; -ENOTSUP: fewer than two. */
+int sim_interrupts_halve_locked(struct sim *sim);
 void sim_release_interrupts(struct pci_provider *provider);
 void sim_interrupts_release_locked(struct sim *sim);
 /** Write what is configured to the device (again). */

@@ -38,7 +38,8 @@ static bool table_is_sound_locked(struct sim *sim, unsigned msix)
 static unsigned device_vectors_locked(struct sim *sim, enum pci_interrupt_kind kind)
 {
     unsigned capability = sim_capability_locked(sim, capability_id(kind));
-    if (!capability || sim->fault == SIM_FAULT_VECTORS) {
+    if (!capability || sim->fault == SIM_FAULT_VECTORS ||
+        (sim->fault == SIM_FAULT_MSIX && kind == PCI_INTERRUPT_MSIX)) {
         return 0;
     }
     if (kind == PCI_INTERRUPT_MSI) {
@@ -138,6 +139,20 @@ static int configure_locked(struct sim *sim, enum pci_interrupt_kind kind, unsig
         interrupts->kind = kind;
         interrupts->allocated = interrupts->granted;
     }
+    return 0;
+}
+
+int sim_interrupts_halve_locked(struct sim *sim)
+{
+    enum pci_interrupt_kind kind =
+        sim_capability_locked(sim, PCI_CAPABILITY_MSIX) ? PCI_INTERRUPT_MSIX : PCI_INTERRUPT_MSI;
+    unsigned vectors = device_vectors_locked(sim, kind);
+    if (vectors < 2) {
+        return -ENOTSUP;
+    }
+    sim->interrupts.is_allocated = true;
+    sim->interrupts.kind = kind;
+    sim->interrupts.allocated = vectors / 2;
     return 0;
 }
 

@@ -70,6 +70,9 @@ IOReturn dext_client_open(struct dext *dext, uint32_t type, void *client_context
     if (type != DEXT_USER_CLIENT_TYPE) {
         return dext_refuse(kIOReturnUnsupported, "open with type %u", type);
     }
+    if (dext->options.refuses_clients) {
+        return dext_refuse(kIOReturnNotPermitted, "open");
+    }
     if (dext_is_removed(dext)) {
         return dext_refuse(kIOReturnNoDevice, "open of a device that is gone");
     }

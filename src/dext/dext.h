@@ -47,6 +47,7 @@ struct dext_host_ops {
 struct dext_options {
     bool access_open;           /* the real dext's rule for unclaimed clients */
     bool no_extensions;         /* selectors from 64 on are unsupported, as on the real dext */
+    bool refuses_clients;       /* every open is NotPermitted, as without the entitlement (A3) */
     uint32_t reset_deadline_ms; /* per step of a reset, for the device to answer; 0 = 1000 */
 };
 

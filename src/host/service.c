@@ -90,7 +90,9 @@ int service_create(const struct service_owner *owner, const struct device_spec *
     pthread_mutex_init(&service->lock, NULL);
 
     struct dext_options options = {.access_open = access_open,
-                                   .no_extensions = spec->no_extensions};
+                                   .no_extensions = spec->no_extensions,
+                                   .refuses_clients =
+                                       spec->fault && strcmp(spec->fault, "open") == 0};
     int error = backend_sim_create(spec->model, spec->address, spec->options, spec->option_count,
                                    &spec->dart, &service->provider, error_text);
     if (!error && spec->fault) {

@@ -40,7 +40,10 @@ FAULTS = {
     "dma": ("dma-lost", "et", 1),
     "dma-address": ("dma-fault", "et", 1),
     "vectors": ("irq-none", "et", 1),
+    "msix": ("irq-fallback", "t", 0),
+    "fewer-vectors": ("irq-fewer", "t", 0),
     "interrupts": ("irq-lost", "et", 1),
+    "open": ("open-failed", "et", 1),
 }
 DEVICES = {"e": EDU, "t": TESTDEV}
 STEPS = ["registry", "open", "driver", "claim", "config", "power", "capabilities", "errors", "link",
@@ -99,10 +102,34 @@ class Doctor(Examination):
         self.assertEqual(table, {fault: row[0] for fault, row in FAULTS.items()})
 
     def test_faults_need_a_part_to_break(self):
-        for fault in ("d3", "aer", "link"):
+        for fault in ("d3", "aer", "link", "msix", "fewer-vectors"):
             self.assert_fails(run("list", "--device", f"{EDU},fault={fault}"), 2, f"fault={fault}",
                               "nothing of the kind")
+        for option, fault in (("irq=msix", "msix"), ("vectors=1", "fewer-vectors")):
+            self.assert_fails(run("list", "--device", f"{TESTDEV},{option},fault={fault}"), 2,
+                              "nothing of the kind")
         self.assert_fails(run("list", "--device", f"{EDU},fault"), 2, "fault", "no value")
+
+    def test_fewer_vectors_than_there_are(self):
+        """E2, E5: what is there still arrives, and the line says what is missing."""
+        for options, text in (
+                ("fault=msix", "1 MSI vector granted in place of 32 MSI-X vectors"),
+                ("fault=fewer-vectors", "16 of 32 MSI-X vectors are granted"),
+                ("vectors=256,fault=fewer-vectors", "128 of 256 MSI-X vectors are granted"),
+                ("irq=msi,fault=fewer-vectors", "16 of 32 MSI vectors are granted")):
+            with self.subTest(options):
+                step = {s["step"]: s for s in self.device(
+                    "--device", f"{TESTDEV},{options}")}["interrupts"]
+                self.assertEqual((step["result"], step["text"]), ("warning", text))
+
+    def test_a_driver_that_lets_nobody_in(self):
+        """A3, also without the doctor."""
+        device = ("--device", f"{EDU},fault=open")
+        step = self.device(*device, status=1)[1]
+        self.assertEqual((step["step"], step["result"]), ("open", "failed"))
+        self.assertIn("not permitted", step["text"])
+        self.assert_fails(run("show", "01:00.0", *device), 1, "01:00.0", "not permitted")
+        self.assertEqual(len(self.assert_fine(run("list", *device)).splitlines()), 2)
 
     def test_other_findings(self):
         self.assertEqual(findings(self.device("--device", f"{TESTDEV},irq=none")), ["irq-legacy"])

@@ -97,8 +97,27 @@ class Test(toolstest.ToolTest):
         self.assertRegex(result.out, r"(?m)^skipped +mask +vector 3 never arrived$")
         self.assertIn("1 check failed", result.err)
 
-    def test_no_vectors_to_be_had(self):
+    def test_fallback_is_named_and_nothing_else(self):
+        """E2."""
+        result = self.result(device=TESTDEV + ",fault=msix")
+        self.assertEqual((result["offered"], result["kind"], result["asked"], result["granted"]),
+                         ("MSI-X", "MSI", 32, 1))
+        self.assertEqual([n for n, (r, _) in result["checks"].items() if r == "warning"], ["kind"])
+        self.assertIn("fell back", result["checks"]["kind"][1])
+        self.assertEqual(result["vectors"], [{"vector": 0, "fired": 3, "arrived": 3}])
+
+    def test_fewer_vectors_are_named_and_nothing_else(self):
         """E5."""
+        for options, kind in (("", "MSI-X"), (",irq=msi", "MSI")):
+            result = self.result("-n", "1", device=f"{TESTDEV}{options},fault=fewer-vectors")
+            self.assertEqual((result["offered"], result["kind"], result["asked"],
+                              result["granted"]), (kind, kind, 32, 16))
+            self.assertEqual([n for n, (r, _) in result["checks"].items() if r == "warning"],
+                             ["vectors"])
+            self.assertIn("earlier user", result["checks"]["vectors"][1])
+            self.assertEqual([v["arrived"] for v in result["vectors"]], [1] * 16)
+
+    def test_no_vectors_to_be_had(self):
         self.assert_fails(irq("test", device=TESTDEV + ",fault=vectors"), 1,
                           "cannot set up interrupts", "earlier user")
 

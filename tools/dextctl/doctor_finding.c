@@ -80,6 +80,12 @@ const struct finding_text finding_texts[FINDING_COUNT] = {
                             "poll the device"},
     [FINDING_IRQ_NONE] = {"irq-none", "the host grants no vector although the device has them",
                           "an earlier user's allocation may be in the way: replug the device"},
+    [FINDING_IRQ_FALLBACK] = {"irq-fallback",
+                              "the host refused MSI-X, so the driver fell back to one MSI vector",
+                              "programs that want a vector a queue must share the one; replug "
+                              "the device, and look at the system's log"},
+    [FINDING_IRQ_FEWER] = {"irq-fewer", "the host grants fewer vectors than the device has",
+                           "the first user's allocation is kept: replug the device to change it"},
     [FINDING_IRQ_LOST] = {"irq-lost", "the device fired and nothing arrived",
                           "check Bus Master (a message is a memory write) and the vector's mask"},
     [FINDING_SOCKET_MISSING] = {"socket-missing", "no dextd serves where clients look for it",

@@ -11,12 +11,14 @@
 #include "doctor.h"
 #include "engine.h"
 
-#define CAP_ID_MSI  0x05
-#define CAP_ID_MSIX 0x11
-#define CAP_CONTROL 0x02
-#define ARRIVE_MS   500.0 /* for one fired vector; a machine under load takes some */
-#define PAUSE_NS    50000
-#define FIRE_MAX    64
+#define CAP_ID_MSI   0x05
+#define CAP_ID_MSIX  0x11
+#define CAP_CONTROL  0x02
+#define MSIX_ENABLE  0x8000
+#define VECTORS_MOST 256   /* that the driver registers */
+#define ARRIVE_MS    500.0 /* for one fired vector; a machine under load takes some */
+#define PAUSE_NS     50000
+#define FIRE_MAX     64
 
 /* Vectors the device has; 0 when it has no messages. */
 static unsigned int device_vectors(const struct patient *patient, const char **kind)
@@ -28,6 +30,30 @@ static unsigned int device_vectors(const struct patient *patient, const char **k
         return (config_u16(&patient->image, msix + CAP_CONTROL) & 0x7ffu) + 1;
     }
     return msi ? 1u << ((config_u16(&patient->image, msi + CAP_CONTROL) >> 1) & 7u) : 0;
+}
+
+static bool msix_is_enabled(const struct patient *patient, unsigned int msix)
+{
+    uint64_t control = 0;
+    kern_return_t code =
+        apple_dext_config_read(patient->session.connection, msix + CAP_CONTROL, 2, &control);
+    return code == KERN_SUCCESS && (control & MSIX_ENABLE) != 0;
+}
+
+/* Fewer vectors, or others, than the device has (field notes E2, E5). */
+static void compare_granted(const struct patient *patient, struct doctor_step *step,
+                            uint32_t granted, unsigned int wanted)
+{
+    unsigned int msix = patient_capability(patient, CAP_ID_MSIX, false);
+
+    if (msix && !msix_is_enabled(patient, msix)) {
+        doctor_warn(step, FINDING_IRQ_FALLBACK,
+                    "%" PRIu32 " MSI vector%s granted in place of %u MSI-X vectors", granted,
+                    granted == 1 ? "" : "s", wanted);
+    } else if (granted < wanted && granted < VECTORS_MOST) {
+        doctor_warn(step, FINDING_IRQ_FEWER, "%" PRIu32 " of %u %s vectors are granted", granted,
+                    wanted, msix ? "MSI-X" : "MSI");
+    }
 }
 
 static void on_wake(void *opaque)
@@ -78,15 +104,17 @@ static void fire_all(struct patient *patient, struct doctor_step *step, struct e
     }
     /* The wake-up of the first vector comes by another path than its bit. */
     for (double end = now_ms() + ARRIVE_MS;
-         notify && step->result == DOCTOR_OK && !atomic_load(&woken) && now_ms() < end;) {
+         notify && step->result != DOCTOR_FAILED && !atomic_load(&woken) && now_ms() < end;) {
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
     }
     apple_dext_interrupt_notify_destroy(notify);
-    if (step->result == DOCTOR_OK && !atomic_load(&woken)) {
+    if (step->result != DOCTOR_FAILED && !atomic_load(&woken)) {
         doctor_fail(step, FINDING_IRQ_LOST, "vectors are pending but nobody is woken");
     }
-    doctor_say(step, "%" PRIu32 " vectors granted, %" PRIu32 " fired, the slowest took %.2f ms",
-               granted, count, worst);
+    if (step->result == DOCTOR_OK) {
+        doctor_say(step, "%" PRIu32 " vectors granted, %" PRIu32 " fired, the slowest took %.2f ms",
+                   granted, count, worst);
+    }
 }
 
 void doctor_check_interrupts(struct patient *patient, struct doctor_step *step)
@@ -116,11 +144,7 @@ void doctor_check_interrupts(struct patient *patient, struct doctor_step *step)
                     code_text(code));
         return;
     }
-    if (granted < wanted && granted < 256) {
-        doctor_warn(step, FINDING_IRQ_NONE, "%" PRIu32 " of %u %s vectors are granted", granted,
-                    wanted, kind);
-        return;
-    }
+    compare_granted(patient, step, granted, wanted);
     const char *obstacle = !ops                         ? "its registers are not known here"
                            : patient->broken & NEED_MAP ? "its registers cannot be mapped"
                            : !patient->may_disturb      ? "another client may use it"
@@ -128,10 +152,10 @@ void doctor_check_interrupts(struct patient *patient, struct doctor_step *step)
     if (!obstacle && engine_open(&engine, ops, &patient->session) != STATUS_OK) {
         obstacle = "its registers cannot be mapped";
     }
-    if (obstacle) {
+    if (!obstacle) {
+        fire_all(patient, step, &engine, granted);
+        engine_close(&engine);
+    } else if (step->result == DOCTOR_OK) { /* a warning's line says more */
         doctor_say(step, "%" PRIu32 " %s vectors granted; not fired: %s", granted, kind, obstacle);
-        return;
     }
-    fire_all(patient, step, &engine, granted);
-    engine_close(&engine);
 }

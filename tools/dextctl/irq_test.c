@@ -103,12 +103,17 @@ static void check_granted(struct test *test)
 
     checks_add(&test->checks, test->granted == test->offered ? CHECK_OK : CHECK_WARNING, "kind",
                test->granted == test->offered ? "%s, as the device offers%s"
-                                              : "%s, but the device offers %s",
+                                              : "%s, but the device offers %s: the host refused "
+                                                "that, and the driver fell back",
                kind_names[test->granted],
                test->granted == test->offered ? "" : kind_names[test->offered]);
     if (test->offered == KIND_NONE) {
         checks_add(&test->checks, CHECK_WARNING, "vectors",
                    "the device has no messages, and the driver knows no INTx");
+    } else if (test->granted != test->offered) {
+        checks_add(&test->checks, CHECK_NOTE, "vectors",
+                   "%" PRIu32 " granted, which is all the driver asks for when MSI-X is refused",
+                   granted);
     } else if (granted < most) {
         checks_add(&test->checks, CHECK_WARNING, "vectors",
                    "%" PRIu32 " granted of %" PRIu32
