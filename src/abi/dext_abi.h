@@ -47,6 +47,8 @@
     X(GET_STATISTICS, 67, 0, 10, 0)                                                                \
     X(GET_DEVICE_STATE, 68, 0, 6, 0)                                                               \
     X(GET_CALL_COUNTS, 69, 1, 16, 0)                                                               \
+    X(READ_CALLS, 70, 1, 3, 0)                                                                     \
+    X(LIST_DMA_REGIONS, 71, 1, 2, 0)                                                               \
     X(GET_BAR_RANGES, 72, 1, 9, 0)
 
 enum dext_selector {
@@ -121,6 +123,54 @@ enum dext_device_state {
 /* GetCallCounts (ours): calls of the selectors from the one given on, refused ones too; 0 for those
  * there are not. */
 #define DEXT_CALL_COUNTS 16
+
+/*
+ * ReadCalls (ours): the sequence number to begin at -> records that follow, the number to go on
+ * with, how many in between were overwritten; and a structure of as many records as there are and
+ * as fit. A number that is yet to come stands for the next call. Calls are numbered from 0 in the
+ * order in which they ended; the last DEXT_CALLS_KEPT are kept. ReadCalls itself is not recorded.
+ */
+#define DEXT_CALLS_KEPT  1024
+#define DEXT_CALLS_NEW   UINT64_MAX /* nothing that was, only what comes */
+#define DEXT_CALL_INPUTS 4
+
+enum dext_call_kind {
+    DEXT_CALL_METHOD = 0, /* an external method; inputs: its scalars */
+    DEXT_CALL_LOAD = 1,   /* a load that hit a trapped part of a BAR; memory type, offset, width */
+    DEXT_CALL_STORE = 2,  /* a store; memory type, offset, width, value */
+    DEXT_CALL_MAP = 3,    /* memory was mapped; its type */
+};
+
+struct dext_call_record {
+    uint64_t sequence;
+    uint64_t start_ns;                 /* of the host's monotonic clock */
+    uint64_t duration_ns;              /* with the wait for other clients' calls */
+    uint64_t inputs[DEXT_CALL_INPUTS]; /* the first; 0 for those that are hidden or not there */
+    uint32_t selector;                 /* of a method, else 0 */
+    uint32_t code;                     /* IOReturn */
+    uint32_t client;                   /* number of the user client at this dext, from 1 */
+    uint32_t process;                  /* whose it is; 0 unknown */
+    uint8_t kind;                      /* enum dext_call_kind */
+    uint8_t input_count;               /* as many as came, also above DEXT_CALL_INPUTS */
+    uint8_t hidden;                    /* bit i: input i is an address in the client's process */
+    uint8_t reserved[5];
+};
+
+/*
+ * ListDMARegions (ours): the bus address to begin at -> segments that follow, the bus address to go
+ * on with (0: that was the last); and a structure of as many segments as there are and as fit,
+ * lowest bus address first. A region of several bus segments is that many of them. What is
+ * registered or ended between two calls may be missed.
+ */
+#define DEXT_SEGMENT_BUFFER (1u << 0) /* a client's DMA buffer: the dext's memory, no iova */
+
+struct dext_dma_segment {
+    uint64_t iova; /* what the client asked for; 0 for a buffer */
+    uint64_t bus_address;
+    uint64_t bytes;
+    uint32_t client; /* as in dext_call_record */
+    uint32_t flags;
+};
 
 /* GetBARRanges (ours): how many parts of the BAR are direct, then offset and bytes of each, 0 for
  * those there are not; ascending and apart, in units of 4096 bytes. The rest is trapped. */

@@ -221,6 +221,7 @@ int dart_map(struct dart *dart, struct dma_memory *memory, uint64_t offset, uint
     mapping->memory = memory;
     mapping->memory_offset = offset;
     mapping->direction = direction;
+    mapping->wanted = wanted;
     mapping->owner = owner;
     mapping->granule_count = identity ? 0 : (page_offset + bytes - 1) / DART_GRANULE_BYTES + 1;
     mapping->charged_bytes = identity ? bytes : mapping->granule_count * DART_GRANULE_BYTES;
@@ -429,6 +430,24 @@ void dart_unmap(struct dart *dart, struct dart_mapping *public)
     pthread_rwlock_unlock(&dart->lock);
     wait_until_unpinned(dart, mapping);
     free(mapping);
+}
+
+void dart_each(struct dart *dart, iova_t from,
+               bool (*fn)(void *context, const struct dart_mapping_info *mapping), void *context)
+{
+    bool goes_on = true;
+    pthread_rwlock_rdlock(&dart->lock);
+    const struct mapping *mapping = mapping_index_at_or_above(&dart->mappings, from);
+    while (mapping && goes_on) {
+        const struct dart_mapping_info info = {.bus_address = mapping->public.bus_address,
+                                               .bytes = mapping->public.bytes,
+                                               .wanted = mapping->wanted,
+                                               .owner = mapping->owner,
+                                               .memory = mapping->memory};
+        goes_on = fn(context, &info) && mapping->last < UINT64_MAX;
+        mapping = goes_on ? mapping_index_at_or_above(&dart->mappings, mapping->last + 1) : NULL;
+    }
+    pthread_rwlock_unlock(&dart->lock);
 }
 
 void dart_get_statistics(struct dart *dart, struct dart_statistics *out)

@@ -124,6 +124,22 @@ void dart_unpin(struct dart *dart, struct dart_mapping *pinned);
  * Pure, any thread, also inside the fault handler. */
 void dart_fault_format(const struct dart_fault *fault, char *text, size_t size);
 
+/* What dart_each tells of a live mapping; memory is borrowed for the call. */
+struct dart_mapping_info {
+    iova_t bus_address;
+    uint64_t bytes;
+    iova_t wanted; /* as given to dart_map, with owner and memory */
+    uint64_t owner;
+    const struct dma_memory *memory;
+};
+
+/**
+ * Call fn for each live mapping that ends at or above from, lowest bus address first, until it
+ * answers false. Nothing is mapped or unmapped meanwhile: fn must not call the DART.
+ */
+void dart_each(struct dart *dart, iova_t from,
+               bool (*fn)(void *context, const struct dart_mapping_info *mapping), void *context);
+
 void dart_get_statistics(struct dart *dart, struct dart_statistics *out);
 /** Limits in force after defaults. */
 void dart_get_limits(struct dart *dart, struct dart_options *out);

@@ -25,6 +25,7 @@ struct mapping {
     struct dma_memory *memory;
     uint64_t memory_offset;
     enum dart_direction direction;
+    iova_t wanted;
     uint64_t owner;
     uint64_t first_granule; /* GRANULES_NONE with identity */
     uint64_t granule_count;

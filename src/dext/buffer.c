@@ -66,6 +66,11 @@ static const struct dma_memory_ops buffer_memory_ops = {
     .release = buffer_destroy,
 };
 
+bool dext_buffer_is_memory_of(const struct dma_memory *memory)
+{
+    return memory->ops == &buffer_memory_ops;
+}
+
 static int buffer_map(struct dext_client *client, struct dext_buffer *buffer, uint64_t alignment)
 {
     struct pci_provider *provider = client->dext->provider;

@@ -83,6 +83,7 @@ IOReturn dext_client_open(struct dext *dext, uint32_t type, void *client_context
     client->dext = dext;
     client->host_context = client_context;
     client->irq.page = SHARED_MEMORY_NONE;
+    client->process = dext->ops->client_process ? dext->ops->client_process(client_context) : 0;
     pthread_mutex_lock(&dext->lock);
     client->id = ++dext->last_client_id;
     TAILQ_INSERT_TAIL(&dext->clients, client, link);

@@ -3,8 +3,8 @@
  * Knows nothing of processes, sockets or frames: what DriverKit gives a dext arrives as
  * dext_host_ops, so dispatch runs in-process, in dextd and under a fuzzer.
  *
- * Threads: any. Calls are serialised per dext, as on DriverKit's default queue, but for the three
- * that only look (GetCapabilities, GetStatistics, GetDeviceState): they answer while a reset runs.
+ * Threads: any. Calls are serialised per dext, as on DriverKit's default queue, but for those that
+ * only look (GetCapabilities and the telemetry): they answer while a reset runs.
  * Lock order: the dext's lock, then the provider's, then the dext's interrupt lock (leaf).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -42,6 +42,10 @@ struct dext_host_ops {
     /* The dext wants its service terminated (selector 2). Must return at once and act later on
      * another thread: it is called with the dext's lock held. */
     void (*terminate)(void *dext_context);
+
+    /* Optional. Whose the client is, for the record of its calls: a process id, 0 unknown. Called
+     * when it opens, without a lock. */
+    uint32_t (*client_process)(void *client_context);
 };
 
 struct dext_options {
@@ -61,6 +65,7 @@ struct dext_arguments {
     uint32_t scalar_out_count; /* in: capacity; out: unchanged, or what the method produced */
     void *struct_out;
     size_t struct_out_bytes; /* in: capacity; out: bytes produced */
+    size_t struct_out_room;  /* for the method: the capacity, while struct_out_bytes is 0 */
     bool has_completion;
     uint64_t completion_token; /* valid when has_completion */
 };

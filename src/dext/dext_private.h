@@ -12,6 +12,7 @@
 
 #include "abi/dext_abi.h"
 #include "base/shared_memory.h"
+#include "dext/call_ring.h"
 #include "dext/dext.h"
 #include "dext/region_table.h"
 
@@ -19,9 +20,9 @@
  * Lock order, outermost first: dext.lock, the provider's locks, the DART's lock, dext.irq_lock.
  *
  * dext.lock      one call at a time, as on DriverKit's default queue. Held over everything but the
- *                four calls that only look (GetCapabilities, GetStatistics, GetDeviceState,
- * GetCallCounts). dext.irq_lock  leaf. The interrupt handler takes it while the back end holds its
- * device lock, so nobody may call the provider or take dext.lock with it held. Guards subscribers
+ *                calls that only look (LOCK_NONE in dispatch.c).
+ * dext.irq_lock  leaf. The interrupt handler takes it while the back end holds its device lock, so
+ *                nobody may call the provider or take dext.lock with it held. Guards subscribers
  *                and client.irq; host ops->async_complete is called under it.
  */
 
@@ -51,6 +52,7 @@ struct dext_client {
     struct dext *dext;
     void *host_context;
     uint64_t id; /* owner tag in the DART; starts at 1 */
+    uint32_t process;
     TAILQ_ENTRY(dext_client) link;
     bool is_claimed;
     struct dext_region_table regions;
@@ -86,6 +88,7 @@ struct dext {
     _Atomic uint64_t calls;
     _Atomic uint64_t calls_of[DEXT_SELECTOR_ROOM];
     _Atomic uint64_t irqs_raised, irqs_delivered, irqs_dropped;
+    struct call_ring ring; /* the last calls; has no lock */
 };
 
 /* One method: called with its scalars counted, its claim checked and (but for the calls that only
@@ -95,6 +98,12 @@ typedef IOReturn (*dext_method_fn)(struct dext_client *client, struct dext_argum
 /* Log a refusal, one line, and hand the code on. The layers below answer without a word: this is
  * the hop that tells. kIOReturnSuccess passes silently. */
 IOReturn dext_refuse(IOReturn code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/** Keep a call that has just ended in the ring. record: all but sequence, duration, client and
+ * process. */
+void dext_call_record(struct dext_client *client, struct dext_call_record *record);
+/** The time that records carry. */
+uint64_t dext_call_now_ns(void);
 
 /** Whether the device has gone, whoever noticed first. Any thread. */
 bool dext_is_removed(struct dext *dext);
@@ -126,6 +135,7 @@ IOReturn dext_bar_write(struct dext *dext, unsigned bar, uint64_t offset, uint64
 /** Unmap and free every region and the buffer of a client. Blocks for accesses under way. */
 void dext_dma_release(struct dext_client *client);
 void dext_buffer_free(struct dext_client *client);
+bool dext_buffer_is_memory_of(const struct dma_memory *memory);
 
 /** No vector reaches the client any more; its page is gone. */
 void dext_irq_release(struct dext_client *client);
@@ -156,5 +166,7 @@ IOReturn dext_statistics_capabilities(struct dext_client *client, struct dext_ar
 IOReturn dext_statistics_counters(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_statistics_state(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_statistics_calls(struct dext_client *client, struct dext_arguments *arguments);
+IOReturn dext_calls_read(struct dext_client *client, struct dext_arguments *arguments);
+IOReturn dext_dma_list(struct dext_client *client, struct dext_arguments *arguments);
 
 #endif

@@ -46,6 +46,8 @@ enum dext_lock_rule {
 #define METHOD_GET_STATISTICS        dext_statistics_counters, CLAIM_NEVER, LOCK_NONE
 #define METHOD_GET_DEVICE_STATE      dext_statistics_state, CLAIM_NEVER, LOCK_NONE
 #define METHOD_GET_CALL_COUNTS       dext_statistics_calls, CLAIM_NEVER, LOCK_NONE
+#define METHOD_READ_CALLS            dext_calls_read, CLAIM_NEVER, LOCK_NONE
+#define METHOD_LIST_DMA_REGIONS      dext_dma_list, CLAIM_NEVER, LOCK_NONE
 #define METHOD_GET_BAR_RANGES        dext_bar_ranges, CLAIM_ALWAYS, LOCK_DEXT
 
 struct dext_method {
@@ -155,11 +157,32 @@ static bool dext_knows(const struct dext *dext, uint64_t selector)
            !(dext->options.no_extensions && selector >= DEXT_SEL_GET_CAPABILITIES);
 }
 
-IOReturn dext_client_external_method(struct dext_client *client, uint64_t selector,
-                                     struct dext_arguments *arguments)
+/* Addresses in a client's process are nobody else's business. */
+static uint8_t dext_hidden_inputs(uint64_t selector)
 {
-    atomic_fetch_add_explicit(&client->dext->calls, 1, memory_order_relaxed);
-    arguments->struct_out_bytes = 0; /* no selector answers with a structure */
+    return selector == DEXT_SEL_REGISTER_DMA_REGION ? 1u << 1 : 0;
+}
+
+static void dext_record(struct dext_client *client, uint64_t selector,
+                        const struct dext_arguments *arguments, IOReturn status, uint64_t start_ns)
+{
+    struct dext_call_record record = {
+        .start_ns = start_ns,
+        .selector = selector < UINT32_MAX ? (uint32_t)selector : UINT32_MAX,
+        .code = (uint32_t)status,
+        .input_count =
+            arguments->scalar_in_count < UINT8_MAX ? arguments->scalar_in_count : UINT8_MAX,
+        .hidden = dext_hidden_inputs(selector),
+    };
+    for (unsigned i = 0; i < DEXT_CALL_INPUTS && i < arguments->scalar_in_count; i++) {
+        record.inputs[i] = record.hidden & (1u << i) ? 0 : arguments->scalar_in[i];
+    }
+    dext_call_record(client, &record);
+}
+
+static IOReturn dext_call(struct dext_client *client, uint64_t selector,
+                          struct dext_arguments *arguments)
+{
     if (!dext_knows(client->dext, selector)) {
         trace_hop("dext", "client=%llu selector %llu kIOReturnUnsupported",
                   (unsigned long long)client->id, (unsigned long long)selector);
@@ -170,6 +193,20 @@ IOReturn dext_client_external_method(struct dext_client *client, uint64_t select
     IOReturn status = dext_run(client, method, arguments);
     if (trace_is_on()) {
         dext_trace(client, method, arguments, status);
+    }
+    return status;
+}
+
+IOReturn dext_client_external_method(struct dext_client *client, uint64_t selector,
+                                     struct dext_arguments *arguments)
+{
+    uint64_t start_ns = dext_call_now_ns();
+    atomic_fetch_add_explicit(&client->dext->calls, 1, memory_order_relaxed);
+    arguments->struct_out_room = arguments->struct_out_bytes;
+    arguments->struct_out_bytes = 0; /* most selectors answer without a structure */
+    IOReturn status = dext_call(client, selector, arguments);
+    if (selector != DEXT_SEL_READ_CALLS) { /* who follows the calls would never catch up */
+        dext_record(client, selector, arguments, status, start_ns);
     }
     return status;
 }

@@ -90,6 +90,7 @@ IOReturn dext_client_memory_for_type(struct dext_client *client, uint64_t type,
                                      struct dext_memory *out)
 {
     IOReturn status;
+    uint64_t start_ns = dext_call_now_ns();
     memset(out, 0, sizeof(*out));
     pthread_mutex_lock(&client->dext->lock);
     if (type == DEXT_MEMORY_DMA_BUFFER) {
@@ -102,6 +103,12 @@ IOReturn dext_client_memory_for_type(struct dext_client *client, uint64_t type,
         status = dext_refuse(kIOReturnBadArgument, "memory type %llu", (unsigned long long)type);
     }
     pthread_mutex_unlock(&client->dext->lock);
+    struct dext_call_record record = {.start_ns = start_ns,
+                                      .code = (uint32_t)status,
+                                      .kind = DEXT_CALL_MAP,
+                                      .input_count = 1,
+                                      .inputs = {type}};
+    dext_call_record(client, &record);
     trace_hop("dext", "client=%llu memory_for_type(%llu) %s", (unsigned long long)client->id,
               (unsigned long long)type, status_text(status));
     return status;
@@ -132,9 +139,16 @@ static IOReturn memory_access_locked(struct dext_client *client, uint64_t type, 
 IOReturn dext_client_memory_access(struct dext_client *client, uint64_t type, uint64_t offset,
                                    uint64_t width, bool is_write, uint64_t *value)
 {
+    uint64_t start_ns = dext_call_now_ns();
     pthread_mutex_lock(&client->dext->lock);
     IOReturn status = memory_access_locked(client, type, offset, width, is_write, value);
     pthread_mutex_unlock(&client->dext->lock);
+    struct dext_call_record record = {.start_ns = start_ns,
+                                      .code = (uint32_t)status,
+                                      .kind = is_write ? DEXT_CALL_STORE : DEXT_CALL_LOAD,
+                                      .input_count = is_write ? 4 : 3,
+                                      .inputs = {type, offset, width, is_write ? *value : 0}};
+    dext_call_record(client, &record);
     if (status != kIOReturnSuccess && !is_write) {
         *value = ones_of_width(width);
     }

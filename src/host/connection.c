@@ -207,10 +207,18 @@ static void connection_dext_terminate(void *dext_context)
     service->owner->wants_termination(service->owner->context, service_get(service));
 }
 
+/* The host itself asks without a connection. */
+static uint32_t connection_client_process(void *client_context)
+{
+    const struct connection *connection = client_context;
+    return connection ? (uint32_t)connection->session->process->pid : 0;
+}
+
 const struct dext_host_ops connection_dext_ops = {
     .client_memory = connection_client_memory,
     .async_complete = connection_async_complete,
     .terminate = connection_dext_terminate,
+    .client_process = connection_client_process,
 };
 
 /* The call channel. */

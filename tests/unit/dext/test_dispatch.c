@@ -24,6 +24,7 @@ static const struct {
     {16, 4, 0, true, false, false},  {17, 0, 0, true, true, false},
     {64, 0, 6, false, false, false}, {67, 0, 10, false, false, false},
     {68, 0, 6, false, false, false}, {69, 1, 16, false, false, false},
+    {70, 1, 3, false, false, false}, {71, 1, 2, false, false, false},
     {72, 1, 9, true, true, false},
 };
 
@@ -44,7 +45,7 @@ static void unknown_selectors_are_unsupported(void **state)
     (void)state;
     struct fixture f;
     uint64_t out[FAKE_OUT];
-    const uint64_t far[] = {18,  63,      65,         66,         70,
+    const uint64_t far[] = {18,  63,      65,         66,         79,
                             255, 256 + 8, UINT32_MAX, UINT64_MAX, UINT64_C(1) << 32 | 8};
     fixture_set_up(&f, NULL, NULL);
     struct dext_client *client = fixture_open_claimed(&f, 0);
@@ -200,7 +201,7 @@ static void extensions_can_be_left_out(void **state)
     struct dext_options options = {.no_extensions = true};
     fixture_set_up(&f, &options, NULL);
     struct dext_client *client = fixture_open_claimed(&f, 0);
-    for (uint64_t selector = 64; selector <= 70; selector++) {
+    for (uint64_t selector = 64; selector <= 80; selector++) {
         assert_code(CALL0(client, selector, out), 0xe00002c7);
     }
     assert_code(CALL(client, 8, out, 0, 4), 0);
