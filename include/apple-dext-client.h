@@ -25,7 +25,8 @@
  *   kIOReturnBadArgument   the connection is IO_OBJECT_NULL, an output pointer is NULL (unless the
  *                          function says that it may be), or an argument is out of the range given
  *                          with the function; also what the system says for a connection that died
- *                          while it had mappings
+ *                          while it had mappings, unless interrupts were set up on
+ *                          it: then it is MACH_SEND_INVALID_DEST
  *   kIOReturnUnderrun      the driver's reply was shorter than its interface promises
  *   kIOReturnNotOpen       the function needs a claim that this connection does not have
  *   MACH_SEND_INVALID_DEST the connection is closed, being closed, or its driver has gone
@@ -217,6 +218,11 @@ kern_return_t apple_dext_mmio_write(io_connect_t connection, uint8_t mem_idx, ui
 /**
  * Register the device's interrupt vectors; all start enabled. Once a connection.
  *
+ * On a connection that this library opened it maps the driver's IRQ state (memory type 7) as well,
+ * until apple_dext_disconnect: the next two functions then need no call to the driver. Do not unmap
+ * that type, nor close the connection by other means; where there is no such memory, and on
+ * connections opened elsewhere, they are calls.
+ *
  * @out_num_vectors: how many were granted, at most 256; may be fewer than the device has; may be
  * NULL
  *
@@ -229,12 +235,18 @@ kern_return_t apple_dext_setup_interrupts(io_connect_t connection, uint32_t *out
  *
  * @mask: borrowed; vector v is bit v % 64 of word v / 64, one bit a vector
  *
- * kIOReturnNotReady: before apple_dext_setup_interrupts.
+ * kIOReturnNotReady: before apple_dext_setup_interrupts. A mask written without a call may meet a
+ * driver that has gone, with success: apple_dext_read_pending_irqs tells.
  */
 kern_return_t apple_dext_set_irq_mask(io_connect_t connection, const uint64_t mask[4]);
 
 /**
- * Read and clear the pending vectors, one bit a vector as in apple_dext_set_irq_mask.
+ * Read and clear the pending vectors, one bit a vector as in apple_dext_set_irq_mask. Each is
+ * handed to one caller, however many look at a time.
+ *
+ * Fit for polling: without a call while vectors are pending. When none is, the driver is asked
+ * unless it has answered within the last 100 ms, so that a driver that has gone is told by its code
+ * after that time at the latest; what was pending when it went is handed out first.
  *
  * kIOReturnNotReady: before apple_dext_setup_interrupts.
  */

@@ -89,7 +89,10 @@ enum dext_selector {
 struct dext_irq_state {
     uint64_t pending[DEXT_IRQ_WORDS]; /* 0x00: set by the dext, cleared by the client */
     uint64_t enabled[DEXT_IRQ_WORDS]; /* 0x20: written by the client */
+    uint64_t life;                    /* 0x40, ours: see below; the real dext says nothing, 0 */
 };
+#define DEXT_IRQ_LIFE_LIVE  1
+#define DEXT_IRQ_LIFE_ENDED 2 /* nothing more will be pending: calls tell why */
 
 /* GetCapabilities (ours), outputs in order: version, features, regions, aperture, granule, batch.
  */

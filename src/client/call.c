@@ -49,6 +49,21 @@ static void log_failed_call(const struct selector_row *row, const uint64_t *in,
                apple_dext_status_text(status));
 }
 
+kern_return_t client_call_status(struct client_connection *connection, kern_return_t status)
+{
+    uint64_t identity[CLIENT_SCALARS_MAX];
+    uint32_t count = selector_row(DEXT_SEL_GET_IDENTITY)->out_count;
+
+    if (status != kIOReturnBadArgument || !atomic_load(&connection->irq_page.was_mapped)) {
+        return status;
+    }
+    /* What no driver refuses while it is there. */
+    return IOConnectCallScalarMethod(connection->port, DEXT_SEL_GET_IDENTITY, NULL, 0, identity,
+                                     &count) == kIOReturnBadArgument
+               ? MACH_SEND_INVALID_DEST
+               : status;
+}
+
 kern_return_t client_call(struct client_connection *connection, enum dext_selector selector,
                           const uint64_t *in, uint64_t *out)
 {
@@ -62,6 +77,7 @@ kern_return_t client_call(struct client_connection *connection, enum dext_select
     status = IOConnectCallScalarMethod(connection->port, (uint32_t)selector, in, row->in_count,
                                        row->out_count > 0 ? out : NULL,
                                        row->out_count > 0 ? &out_count : NULL);
+    status = client_call_status(connection, status);
     if (status != kIOReturnSuccess) {
         log_failed_call(row, in, status);
     } else if (out_count < row->out_count) {

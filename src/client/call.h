@@ -22,4 +22,10 @@ enum { CLIENT_SCALARS_MAX = 16 }; /* what IOKit carries in each direction */
 kern_return_t client_call(struct client_connection *connection, enum dext_selector selector,
                           const uint64_t *in, uint64_t *out);
 
+/**
+ * The code to report for one of IOKit's. A connection that died while it had mappings answers
+ * kIOReturnBadArgument; the one mapping its owner never asked for must not hide the death.
+ */
+kern_return_t client_call_status(struct client_connection *connection, kern_return_t status);
+
 #endif

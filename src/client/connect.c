@@ -231,6 +231,9 @@ kern_return_t apple_dext_terminate(io_connect_t connection)
         return status;
     }
     status = client_call(state, DEXT_SEL_TERMINATE, NULL, NULL);
+    if (status == kIOReturnSuccess) {
+        client_irq_page_forget(&state->irq_page);
+    }
     client_log(APPLE_DEXT_LOG_INFO, "terminate: 0x%08x", (unsigned)status);
     client_connection_leave(state);
     return status;

@@ -44,12 +44,14 @@ static struct client_connection *connection_create(io_connect_t port)
     atomic_init(&connection->is_claimed, false);
     client_bar_cache_init(&connection->bars);
     client_mappings_init(&connection->mappings);
+    client_irq_page_init(&connection->irq_page);
     return connection;
 }
 
 static void connection_drop(struct client_connection *connection)
 {
     if (--connection->references == 0) {
+        client_irq_page_deinit(&connection->irq_page);
         client_mappings_deinit(&connection->mappings);
         client_bar_cache_deinit(&connection->bars);
         free(connection);

@@ -12,6 +12,7 @@
 
 #include "apple-dext-client.h"
 #include "client/bar_cache.h"
+#include "client/irq_page.h"
 #include "client/mapping.h"
 
 struct client_connection {
@@ -29,6 +30,7 @@ struct client_connection {
     atomic_bool is_claimed; /* by this connection */
     struct client_bar_cache bars;
     struct client_mappings mappings;
+    struct client_irq_page irq_page;
 };
 
 /**

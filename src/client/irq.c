@@ -20,6 +20,9 @@ kern_return_t apple_dext_setup_interrupts(io_connect_t connection, uint32_t *out
         return status;
     }
     status = client_call(state, DEXT_SEL_SETUP_INTERRUPTS, NULL, out);
+    if (status == kIOReturnSuccess) {
+        client_irq_page_map(state);
+    }
     client_connection_leave(state);
     if (status != kIOReturnSuccess) {
         return status;
@@ -48,8 +51,20 @@ kern_return_t apple_dext_set_irq_mask(io_connect_t connection, const uint64_t ma
     if (status != kIOReturnSuccess) {
         return status;
     }
-    status = client_call(state, DEXT_SEL_SET_IRQ_MASK, mask, NULL);
+    if (!client_irq_page_set_mask(&state->irq_page, mask)) {
+        status = client_call(state, DEXT_SEL_SET_IRQ_MASK, mask, NULL);
+    }
     client_connection_leave(state);
+    return status;
+}
+
+static kern_return_t ask_pending(struct client_connection *connection, uint64_t *out)
+{
+    kern_return_t status = client_call(connection, DEXT_SEL_CHECK_INTERRUPT, NULL, out);
+
+    if (status == kIOReturnSuccess) {
+        client_irq_page_asked(&connection->irq_page);
+    }
     return status;
 }
 
@@ -66,7 +81,9 @@ kern_return_t apple_dext_read_pending_irqs(io_connect_t connection, uint64_t pen
     if (status != kIOReturnSuccess) {
         return status;
     }
-    status = client_call(state, DEXT_SEL_CHECK_INTERRUPT, NULL, out);
+    if (!client_irq_page_take(&state->irq_page, out)) {
+        status = ask_pending(state, out);
+    }
     client_connection_leave(state);
     if (status == kIOReturnSuccess) {
         memcpy(pending, out, DEXT_IRQ_WORDS * sizeof(*pending));

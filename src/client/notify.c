@@ -67,6 +67,7 @@ static kern_return_t notify_arm(AppleDextInterruptNotify *notify)
     status = IOConnectCallAsyncScalarMethod(notify->connection->port, DEXT_SEL_WAIT_INTERRUPT,
                                             IONotificationPortGetMachPort(notify->port), reference,
                                             kIOAsyncCalloutCount, NULL, 0, NULL, NULL);
+    status = client_call_status(notify->connection, status);
     client_connection_leave(notify->connection);
     if (status != kIOReturnSuccess) {
         client_log(APPLE_DEXT_LOG_ERROR, "the interrupt notice is not armed: 0x%08x, %s",

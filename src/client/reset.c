@@ -62,6 +62,7 @@ kern_return_t apple_dext_reset_device(io_connect_t connection)
         return status;
     }
     status = client_call(state, DEXT_SEL_RESET_DEVICE, NULL, NULL);
+    client_irq_page_renew(state);
     if (status == kIOReturnSuccess) {
         status = wait_for_device(state);
     }

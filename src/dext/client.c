@@ -62,6 +62,7 @@ bool dext_is_removed(struct dext *dext)
 void dext_device_removed(struct dext *dext)
 {
     dext->is_removed = true;
+    dext_irq_end(dext);
 }
 
 IOReturn dext_client_open(struct dext *dext, uint32_t type, void *client_context,
@@ -117,6 +118,7 @@ IOReturn dext_client_terminate(struct dext_client *client, struct dext_arguments
     struct dext *dext = client->dext;
     if (!dext->is_terminating) {
         dext->is_terminating = true;
+        dext_irq_end(dext);
         dext->ops->terminate(dext->host_context);
     }
     return kIOReturnSuccess;

@@ -139,6 +139,8 @@ bool dext_buffer_is_memory_of(const struct dma_memory *memory);
 
 /** No vector reaches the client any more; its page is gone. */
 void dext_irq_release(struct dext_client *client);
+/** The device has gone, or the dext will: every client's page says so. */
+void dext_irq_end(struct dext *dext);
 /** The last claim goes: the provider stops delivering. */
 void dext_irq_release_provider(struct dext *dext);
 

@@ -140,10 +140,27 @@ static void irq_subscribe(struct dext_client *client, const struct shared_memory
     struct dext *dext = client->dext;
     struct dext_irq_state *state = page->address;
     memset(state->enabled, 0xff, sizeof(state->enabled));
+    state->life = htole64(DEXT_IRQ_LIFE_LIVE);
     pthread_mutex_lock(&dext->irq_lock);
     client->irq.page = *page;
     client->irq.is_set_up = true;
     TAILQ_INSERT_TAIL(&dext->subscribers, client, irq.link);
+    pthread_mutex_unlock(&dext->irq_lock);
+}
+
+/* Whoever looks into the page only is told by it. irq_lock held. */
+static void irq_tell_end(struct dext_client *client)
+{
+    __atomic_store_n(&irq_state(client)->life, htole64(DEXT_IRQ_LIFE_ENDED), __ATOMIC_RELEASE);
+}
+
+void dext_irq_end(struct dext *dext)
+{
+    struct dext_client *client;
+    pthread_mutex_lock(&dext->irq_lock);
+    TAILQ_FOREACH (client, &dext->subscribers, irq.link) {
+        irq_tell_end(client);
+    }
     pthread_mutex_unlock(&dext->irq_lock);
 }
 
@@ -154,6 +171,7 @@ void dext_irq_release(struct dext_client *client)
         return;
     }
     pthread_mutex_lock(&dext->irq_lock);
+    irq_tell_end(client);
     TAILQ_REMOVE(&dext->subscribers, client, irq.link);
     client->irq.is_set_up = false;
     client->irq.is_waiting = false;

@@ -144,6 +144,29 @@ static void connections_with_mappings(void **state)
     contract_disconnect(c);
 }
 
+/* Looks at an empty IRQ state page are told too, if not at once. */
+static void polled_interrupts(void **state)
+{
+    uint32_t vectors;
+    uint64_t pending[4];
+    kern_return_t status = kIOReturnSuccess;
+    start();
+    io_connect_t c = contract_claimed(QUICK);
+    assert_ok(apple_dext_setup_interrupts(c, &vectors));
+    assert_ok(apple_dext_read_pending_irqs(c, pending));
+    contract_host_kill();
+    for (int i = 0; i < 5000 && status == kIOReturnSuccess; i++) {
+        status = apple_dext_read_pending_irqs(c, pending);
+        usleep(1000);
+    }
+    assert_is_death(status);
+    for (int i = 0; i < 400 && read_config(c) == MIG_SERVER_DIED; i++) {
+        usleep(1000);
+    }
+    assert_stays_dead(c, MACH_SEND_INVALID_DEST);
+    contract_disconnect(c);
+}
+
 static void ignore_interrupt(void *opaque)
 {
     (void)opaque;
@@ -210,6 +233,7 @@ int main(int argc, char **argv)
         contract_test(no_host_at_all),
         contract_test(calls_under_way_return),
         contract_test(connections_with_mappings),
+        contract_test(polled_interrupts),
         contract_test(notices_are_destroyed),
         contract_test(new_host_at_the_same_place),
         contract_test(no_host_at_all),

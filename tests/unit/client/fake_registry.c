@@ -97,6 +97,7 @@ void fake_reset(void)
         fake.memory[type].address = 0x10000000u * (type + 1);
         fake.memory[type].bytes = 0x100000;
     }
+    fake.memory[DEXT_MEMORY_IRQ_STATE].map_status = kIOReturnBadArgument; /* by calls */
     fake_add_device("pci-bridge0", "1:0:0", 0x1234, 0x11e8);
     apple_dext_set_log_callback(log_line, NULL, APPLE_DEXT_LOG_DEBUG);
 }

@@ -290,6 +290,81 @@ static void a_gone_device_gives_no_interrupts(void **state)
     fixture_tear_down(&f);
 }
 
+/* The word at 0x40: 1 while there may be more, 2 once there will be none. */
+static void the_page_tells_of_the_end(void **state)
+{
+    (void)state;
+    for (unsigned end = 0; end < 3; end++) {
+        struct fixture f;
+        uint64_t out[16];
+        fixture_set_up(&f, NULL, NULL);
+        struct dext_client *a = open_with_irqs(&f, 0);
+        struct dext_client *b = open_with_irqs(&f, 1);
+        volatile uint64_t *page_a = map_page(a);
+        volatile uint64_t *page_b = map_page(b);
+        fake_device_fire(f.device, 5);
+        assert_u64(page_a[8], 1);
+        if (end == 0) {
+            fixture_stop(&f, 0);
+        } else if (end == 1) {
+            dext_device_removed(f.dext);
+        } else {
+            assert_code(CALL0(b, 2, out), 0); /* Terminate, by another client */
+        }
+        assert_u64(page_a[8], 2);
+        assert_u64(page_b[8], end == 0 ? 1 : 2);
+        assert_u64(page_a[0], 1 << 5); /* what came before stays to be taken */
+        unmap_page(page_a);
+        unmap_page(page_b);
+        fixture_tear_down(&f);
+    }
+}
+
+/* Client and device at the same bits: what was set is taken, once. */
+enum { STORM_ROUNDS = 20000, STORM_VECTORS = 3 };
+static atomic_bool storm_is_over;
+
+static void *fire_storm(void *opaque)
+{
+    struct fake_device *device = opaque;
+    for (unsigned i = 0; i < STORM_ROUNDS; i++) {
+        fake_device_fire(device, i % STORM_VECTORS);
+    }
+    atomic_store(&storm_is_over, true);
+    return NULL;
+}
+
+static void clearing_while_it_fires_takes_nothing_twice(void **state)
+{
+    (void)state;
+    struct fixture f;
+    pthread_t thread;
+    uint64_t out[16];
+    unsigned long taken[STORM_VECTORS] = {0};
+    fixture_set_up(&f, NULL, NULL);
+    struct dext_client *client = open_with_irqs(&f, 0);
+    uint64_t *page = (uint64_t *)(uintptr_t)map_page(client);
+    assert_int_equal(pthread_create(&thread, NULL, fire_storm, f.device), 0);
+    bool has_ended = false;
+    while (!has_ended) {
+        has_ended = atomic_load(&storm_is_over); /* and one look more */
+        uint64_t word = __atomic_exchange_n(&page[0], 0, __ATOMIC_ACQ_REL);
+        assert_u64(word & ~UINT64_C(7), 0);
+        for (unsigned vector = 0; vector < STORM_VECTORS; vector++) {
+            taken[vector] += word >> vector & 1;
+        }
+    }
+    pthread_join(thread, NULL);
+    for (unsigned vector = 0; vector < STORM_VECTORS; vector++) {
+        assert_true(taken[vector] >= 1); /* storms coalesce, the last one is never lost */
+        assert_true(taken[vector] <= STORM_ROUNDS / STORM_VECTORS + 1);
+    }
+    assert_code(CALL0(client, 14, out), 0);
+    assert_u64(out[0], 0);
+    unmap_page(page);
+    fixture_tear_down(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +378,8 @@ int main(void)
         cmocka_unit_test(a_bit_pending_and_masked_wakes_too),
         cmocka_unit_test(every_client_gets_every_vector),
         cmocka_unit_test(a_gone_device_gives_no_interrupts),
+        cmocka_unit_test(the_page_tells_of_the_end),
+        cmocka_unit_test(clearing_while_it_fires_takes_nothing_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
