@@ -9,7 +9,6 @@ import os
 import re
 import tarfile
 import tempfile
-import unittest
 from pathlib import Path
 
 import toolstest
@@ -57,9 +56,9 @@ def findings(steps):
 class Examination(toolstest.ToolTest):
     """Running the doctor."""
 
-    def examine(self, *arguments, status=0, **options):
+    def examine(self, *arguments, status=0, runner=run, **options):
         """The report of a run."""
-        result = run("doctor", "--json", *arguments, **options)
+        result = runner("doctor", "--json", *arguments, **options)
         self.assertEqual((result.status, result.err), (status, ""), result.out)
         return json.loads(result.out)
 
@@ -219,6 +218,7 @@ class Host(Examination):
         self.folder = tempfile.TemporaryDirectory(prefix="doctor-test-")
         self.addCleanup(self.folder.cleanup)
         self.root = Path(self.folder.name)
+        self.addCleanup(os.umask, os.umask(0o022))
         self.add_device(self.ADDRESS, "vfio-pci", "0x010802")
         self.add_device(self.OTHER, None, "0x040300")
         self.add_device(self.BRIDGE, "pcieport", "0x060400")
@@ -250,10 +250,13 @@ class Host(Examination):
         link.unlink(missing_ok=True)
         link.symlink_to(f"../../../../bus/pci/drivers/{driver}")
 
-    def host(self, *arguments, status=0, vfio=True):
+    def unprivileged(self, *arguments, **options):
+        return toolstest.run_unprivileged(self.root, *arguments, **options)
+
+    def host(self, *arguments, status=0, vfio=True, runner=run):
         more = ("--vfio", "03:00.0") if vfio else ()
         report = self.examine("--host-root", self.root, *more, "--device", EDU, *arguments,
-                              status=status)
+                              status=status, runner=runner)
         return findings(report["host"])
 
     def test_fine(self):
@@ -272,13 +275,15 @@ class Host(Examination):
         self.assertEqual(self.host(vfio=False), ["vfio-missing"])
         self.assertEqual(self.host(status=1), ["vfio-missing"])
 
-    @unittest.skipIf(os.geteuid() == 0, "root may open everything")
     def test_vfio_permission(self):
+        for file in ("vfio", "7"):
+            (self.root / "dev/vfio" / file).chmod(0o666)
+        self.assertEqual(self.host(runner=self.unprivileged), [])
         for file in ("vfio", "7"):
             path = self.root / "dev/vfio" / file
             path.chmod(0)
-            self.assertEqual(self.host(status=1), ["vfio-permission"])
-            path.chmod(0o600)
+            self.assertEqual(self.host(status=1, runner=self.unprivileged), ["vfio-permission"])
+            path.chmod(0o666)
 
     def test_memlock(self):
         for value, wanted in (("8388608", ["memlock"]), ("67108863", ["memlock"]),
@@ -305,12 +310,17 @@ class Host(Examination):
         report = self.examine(status=1, socket=self.root / "file")
         self.assertEqual(findings(report["host"])[0], "socket-missing")
 
-    @unittest.skipIf(os.geteuid() == 0, "root may connect everywhere")
     def test_socket_permission(self):
         with Dextd(EDU) as dextd:
             dextd.socket.chmod(0)
-            report = self.examine(status=1, socket=dextd.socket)
+            Path(dextd.folder.name).chmod(0o711)  # the socket is what refuses
+            report = self.examine(status=1, socket=dextd.socket, runner=self.unprivileged)
             self.assertEqual(findings(report["host"])[0], "socket-permission")
+            self.assertIn("Permission denied", report["host"][0]["text"])
+            Path(dextd.folder.name).chmod(0)
+            report = self.examine(status=1, socket=dextd.socket, runner=self.unprivileged)
+            self.assertEqual(findings(report["host"])[0], "socket-permission")
+            Path(dextd.folder.name).chmod(0o700)
 
 
 class Bundle(Examination):

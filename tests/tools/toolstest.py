@@ -6,6 +6,7 @@ usage of each test: TEST.py DEXTCTL DEXTD
 """
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 
 DEXTCTL, DEXTD = sys.argv[1], sys.argv[2]
 SECONDS = 60
+NOBODY = 65534
 EDU = "edu,addr=01:00.0"
 TESTDEV = "testdev,addr=02:00.0"
 
@@ -54,6 +56,21 @@ def run(*arguments, socket=None, program=DEXTCTL, log=None, **options):
                           capture_output=True, text=True, timeout=SECONDS, check=False,
                           stdin=subprocess.DEVNULL, **options)
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def run_unprivileged(folder, *arguments, **options):
+    """Run dextctl as somebody whom modes of files bind: as nobody where the caller is root.
+
+    The folder is a test's own; nobody must reach it, and finds a copy of the program there."""
+    if os.geteuid() != 0:
+        return run(*arguments, **options)
+    folder.chmod(0o711)
+    program = folder / "dextctl"
+    if not program.exists():
+        shutil.copy(DEXTCTL, program)  # the build may lie where only root goes
+        program.chmod(0o755)
+    return run(*arguments, program=program, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/",
+               **options)
 
 
 class Dextd:
