@@ -13,9 +13,13 @@ _dextlink_words() {
     read -ra words <<<"${line:0:${#line}-${#word}}"
 }
 
-# Names of options in a help text: behind "Options:" where it has that line.
+# The lines of options in a help text: behind "Options:" where it has that line.
+_dextlink_option_lines() {
+    awk '/^Options:/ { text = "" } { text = text "\n" $0 } END { print text }' <<<"$1"
+}
+
 _dextlink_options() {
-    awk '/^Options:/ { text = "" } { text = text "\n" $0 } END { print text }' <<<"$1" |
+    _dextlink_option_lines "$1" |
         grep -Eo -- '^ *(-[a-z], +)?--[a-z][a-z-]*' | grep -Eo -- '--[a-z-]+'
 }
 
@@ -30,9 +34,21 @@ _dextlink_offer() {
     fi
 }
 
-# Whether the option before the word takes an argument: --help shows one behind its name.
-_dextlink_takes_argument() {
-    [[ $2 == -* ]] && grep -Eq -- "^ *(-., +)?$2 [A-Za-z]|^ *$2, --[a-z-]+ [A-Z]" <<<"$1"
+# Complete the argument of the option before the word: what --help shows behind its name, one space
+# away, says what it is. Fails when the option takes none.
+_dextlink_value() {
+    local value
+    [[ $2 == -[a-z] || $2 == --[a-z]* ]] || return 1
+    value=$(_dextlink_option_lines "$1" |
+        sed -nE "s/^ *(-[a-z], +)?$2 ([^ ]+).*/\2/p; s/^ *$2, --[a-z-]+ ([^ ]+).*/\1/p")
+    [[ $value ]] || return 1
+    case $2:$value in
+    --access:*) _dextlink_offer "open claimed" ;;
+    --page-size:*) _dextlink_offer "4096 16384" ;;
+    *:FILE | *:PATH) COMPREPLY=($(compgen -f -- "$word")) ;;
+    *:DIR) COMPREPLY=($(compgen -d -- "$word")) ;;
+    esac
+    return 0
 }
 
 # Names of the devices there are, those of --device on the line included.
@@ -57,12 +73,7 @@ _dextctl() {
         return
     fi
     help=$("${words[0]}" "$command" --help 2>/dev/null) || return 0
-    if _dextlink_takes_argument "$help" "$before"; then
-        [[ $before == --access ]] && _dextlink_offer "open claimed"
-        [[ $before == --page-size ]] && _dextlink_offer "4096 16384"
-        [[ $before =~ ^(--bundle|--output|-o|--host-root)$ ]] && COMPREPLY=($(compgen -f -- "$word"))
-        return 0
-    fi
+    _dextlink_value "$help" "$before" && return
     if [[ $word == -* ]]; then
         _dextlink_offer "$(_dextlink_options "$help")"
         return
@@ -90,8 +101,8 @@ _dextlink_program() {
     before=${words[${#words[@]} - 1]}
     help=$("${words[0]}" --help 2>/dev/null)
     COMPREPLY=()
-    if ((${#words[@]} > 1)) && _dextlink_takes_argument "$help" "$before"; then
-        [[ $before == --device ]] || COMPREPLY=($(compgen -f -- "$word"))
+    if ((${#words[@]} > 1)) && _dextlink_value "$help" "$before"; then
+        return
     elif [[ ${words[0]} == *dextbench && $word != -* ]]; then
         _dextlink_offer "calls nvme vfio-user"
     else
