@@ -28,7 +28,7 @@ static pthread_cond_t rearms_ended = PTHREAD_COND_INITIALIZER;
 static AppleDextInterruptNotify *live_list;
 
 /* The address is the key that a notice's queue carries. */
-static const char queue_key;
+static const char notify_queue_key;
 
 static AppleDextInterruptNotify **live_find(const AppleDextInterruptNotify *notify)
 {
@@ -87,7 +87,7 @@ static void notify_free(void *opaque)
     free(notify);
 }
 
-static void do_nothing(void *opaque)
+static void notify_drained(void *opaque)
 {
     (void)opaque;
 }
@@ -103,7 +103,7 @@ static AppleDextInterruptNotify *notify_new(struct client_connection *connection
     notify->connection = connection;
     notify->queue = dispatch_queue_create("apple-dext-client.interrupt", DISPATCH_QUEUE_SERIAL);
     if (notify->queue != NULL) {
-        dispatch_queue_set_specific(notify->queue, &queue_key, notify, NULL);
+        dispatch_queue_set_specific(notify->queue, &notify_queue_key, notify, NULL);
         notify->port = IONotificationPortCreate(MACH_PORT_NULL);
     }
     if (notify->port == NULL) {
@@ -192,11 +192,11 @@ void apple_dext_interrupt_notify_destroy(AppleDextInterruptNotify *notify)
     pthread_mutex_unlock(&live_lock);
 
     IONotificationPortDestroy(notify->port); /* waits for nothing, but starts no new completion */
-    if (dispatch_get_specific(&queue_key) == notify) {
+    if (dispatch_get_specific(&notify_queue_key) == notify) {
         /* Called from the handler: free behind it. */
         dispatch_async_f(notify->queue, notify, notify_free);
     } else {
-        dispatch_sync_f(notify->queue, NULL, do_nothing);
+        dispatch_sync_f(notify->queue, NULL, notify_drained);
         notify_free(notify);
     }
 }

@@ -43,7 +43,7 @@ static const io_name_t first_match = kIOFirstMatchNotification;
 static const io_name_t general_interest = kIOGeneralInterest;
 
 /* The address is the key that a watch's queue carries. */
-static const char queue_key;
+static const char watch_queue_key;
 
 static bool watch_is_ending(AppleDextWatch *watch)
 {
@@ -178,7 +178,7 @@ static AppleDextWatch *watch_new(void)
     pthread_mutex_init(&watch->lock, NULL);
     watch->queue = dispatch_queue_create("apple-dext-client.watch", DISPATCH_QUEUE_SERIAL);
     if (watch->queue != NULL) {
-        dispatch_queue_set_specific(watch->queue, &queue_key, watch, NULL);
+        dispatch_queue_set_specific(watch->queue, &watch_queue_key, watch, NULL);
         watch->port = IONotificationPortCreate(MACH_PORT_NULL);
     }
     if (watch->port == NULL) {
@@ -230,7 +230,7 @@ AppleDextWatch *apple_dext_watch_create(void (*handler_fn)(void *opaque, AppleDe
     return watch;
 }
 
-static void do_nothing(void *opaque)
+static void watch_drained(void *opaque)
 {
     (void)opaque;
 }
@@ -245,11 +245,11 @@ void apple_dext_watch_destroy(AppleDextWatch *watch)
     pthread_mutex_unlock(&watch->lock);
 
     IONotificationPortDestroy(watch->port); /* waits for nothing, but starts no new callback */
-    if (dispatch_get_specific(&queue_key) == watch) {
+    if (dispatch_get_specific(&watch_queue_key) == watch) {
         /* Called from the handler: free behind it. */
         dispatch_async_f(watch->queue, watch, watch_free);
     } else {
-        dispatch_sync_f(watch->queue, NULL, do_nothing);
+        dispatch_sync_f(watch->queue, NULL, watch_drained);
         watch_free(watch);
     }
 }
