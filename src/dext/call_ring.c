@@ -9,6 +9,7 @@
 #include <string.h>
 
 _Static_assert(sizeof(struct dext_call_record) % sizeof(uint64_t) == 0, "whole words");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words as the fields lie");
 _Static_assert(offsetof(struct dext_call_record, sequence) == 0, "the stamp stands for it");
 
 static uint64_t stamp_begun(uint64_t sequence)
@@ -48,13 +49,29 @@ static struct call_slot *claim_slot(struct call_ring *ring, uint64_t *sequence)
     }
 }
 
-/* No store may be seen before the stamp that begins the record: hence release for each word. */
+static uint64_t word_of(uint32_t low, uint32_t high)
+{
+    return low | (uint64_t)high << 32;
+}
+
+/* No store may be seen before the stamp that begins the record: hence release for each word. The
+ * words are put together here, for a load that spans two stores just made is a slow one. */
 void call_ring_add(struct call_ring *ring, const struct dext_call_record *record)
 {
-    uint64_t words[CALL_RING_WORDS];
     uint64_t sequence;
-    memcpy(words, (const uint64_t *)record + 1, sizeof(words));
     struct call_slot *slot = claim_slot(ring, &sequence);
+    const uint64_t words[] = {
+        record->start_ns,
+        record->duration_ns,
+        record->inputs[0],
+        record->inputs[1],
+        record->inputs[2],
+        record->inputs[3],
+        word_of(record->selector, record->code),
+        word_of(record->client, record->process),
+        record->kind | (uint64_t)record->input_count << 8 | (uint64_t)record->hidden << 16,
+    };
+    _Static_assert(sizeof(words) == CALL_RING_WORDS * sizeof(uint64_t), "a word for each");
     for (size_t i = 0; i < CALL_RING_WORDS; i++) {
         atomic_store_explicit(&slot->words[i], words[i], memory_order_release);
     }

@@ -27,7 +27,7 @@ struct call_ring {
     struct call_slot slots[DEXT_CALLS_KEPT];
 };
 
-/** Add a record; its sequence number is given here. */
+/** Add a record; its sequence number is given here. Times are kept as they are. */
 void call_ring_add(struct call_ring *ring, const struct dext_call_record *record);
 
 /**

@@ -5,21 +5,26 @@
  */
 #include "dext/dext_private.h"
 
-#include <time.h>
-
-uint64_t dext_call_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
+#include "base/ticks.h"
 
 void dext_call_record(struct dext_client *client, struct dext_call_record *record)
 {
+    uint64_t now = ticks_now();
     record->client = (uint32_t)client->id;
     record->process = client->process;
-    record->duration_ns = dext_call_now_ns() - record->start_ns;
+    /* Not below 0 where two processors' counters differ by a little. */
+    record->duration_ns = now > record->start_ns ? now - record->start_ns : 0;
     call_ring_add(&client->dext->ring, record);
+}
+
+static void calls_to_ns(struct dext_call_record *records, size_t count)
+{
+    struct ticks_scale scale;
+    ticks_scale_now(&scale);
+    for (size_t i = 0; i < count; i++) {
+        records[i].start_ns = ticks_to_ns(&scale, records[i].start_ns);
+        records[i].duration_ns = ticks_length_ns(&scale, records[i].duration_ns);
+    }
 }
 
 IOReturn dext_calls_read(struct dext_client *client, struct dext_arguments *arguments)
@@ -29,6 +34,9 @@ IOReturn dext_calls_read(struct dext_client *client, struct dext_arguments *argu
     size_t count =
         call_ring_read(&client->dext->ring, &cursor, arguments->struct_out,
                        room / sizeof(struct dext_call_record), &arguments->scalar_out[2]);
+    if (count > 0) {
+        calls_to_ns(arguments->struct_out, count);
+    }
     arguments->scalar_out[0] = count;
     arguments->scalar_out[1] = cursor;
     arguments->struct_out_bytes = count * sizeof(struct dext_call_record);

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/ticks.h"
+
 int dext_create(struct pci_provider *provider, const struct dext_host_ops *ops, void *dext_context,
                 const struct dext_options *options, struct dext **out)
 {
@@ -16,6 +18,7 @@ int dext_create(struct pci_provider *provider, const struct dext_host_ops *ops, 
     if (!dext) {
         return -ENOMEM;
     }
+    ticks_prepare();
     dext->provider = provider;
     dext->ops = ops;
     dext->host_context = dext_context;

@@ -100,10 +100,8 @@ typedef IOReturn (*dext_method_fn)(struct dext_client *client, struct dext_argum
 IOReturn dext_refuse(IOReturn code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /** Keep a call that has just ended in the ring. record: all but sequence, duration, client and
- * process. */
+ * process; its start is ticks_now's, as are times in the ring. */
 void dext_call_record(struct dext_client *client, struct dext_call_record *record);
-/** The time that records carry. */
-uint64_t dext_call_now_ns(void);
 
 /** Whether the device has gone, whoever noticed first. Any thread. */
 bool dext_is_removed(struct dext *dext);

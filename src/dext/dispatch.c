@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "base/ticks.h"
 #include "base/trace.h"
 
 enum dext_claim_rule {
@@ -164,10 +165,10 @@ static uint8_t dext_hidden_inputs(uint64_t selector)
 }
 
 static void dext_record(struct dext_client *client, uint64_t selector,
-                        const struct dext_arguments *arguments, IOReturn status, uint64_t start_ns)
+                        const struct dext_arguments *arguments, IOReturn status, uint64_t start)
 {
     struct dext_call_record record = {
-        .start_ns = start_ns,
+        .start_ns = start,
         .selector = selector < UINT32_MAX ? (uint32_t)selector : UINT32_MAX,
         .code = (uint32_t)status,
         .input_count =
@@ -200,13 +201,13 @@ static IOReturn dext_call(struct dext_client *client, uint64_t selector,
 IOReturn dext_client_external_method(struct dext_client *client, uint64_t selector,
                                      struct dext_arguments *arguments)
 {
-    uint64_t start_ns = dext_call_now_ns();
+    uint64_t start = ticks_now();
     atomic_fetch_add_explicit(&client->dext->calls, 1, memory_order_relaxed);
     arguments->struct_out_room = arguments->struct_out_bytes;
     arguments->struct_out_bytes = 0; /* most selectors answer without a structure */
     IOReturn status = dext_call(client, selector, arguments);
     if (selector != DEXT_SEL_READ_CALLS) { /* who follows the calls would never catch up */
-        dext_record(client, selector, arguments, status, start_ns);
+        dext_record(client, selector, arguments, status, start);
     }
     return status;
 }

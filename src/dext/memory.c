@@ -10,6 +10,7 @@
 
 #include "base/checked.h"
 #include "base/status.h"
+#include "base/ticks.h"
 #include "base/trace.h"
 
 static void memory_describe_shared(const struct shared_memory *shared, uint64_t bytes,
@@ -90,7 +91,7 @@ IOReturn dext_client_memory_for_type(struct dext_client *client, uint64_t type,
                                      struct dext_memory *out)
 {
     IOReturn status;
-    uint64_t start_ns = dext_call_now_ns();
+    uint64_t start = ticks_now();
     memset(out, 0, sizeof(*out));
     pthread_mutex_lock(&client->dext->lock);
     if (type == DEXT_MEMORY_DMA_BUFFER) {
@@ -103,7 +104,7 @@ IOReturn dext_client_memory_for_type(struct dext_client *client, uint64_t type,
         status = dext_refuse(kIOReturnBadArgument, "memory type %llu", (unsigned long long)type);
     }
     pthread_mutex_unlock(&client->dext->lock);
-    struct dext_call_record record = {.start_ns = start_ns,
+    struct dext_call_record record = {.start_ns = start,
                                       .code = (uint32_t)status,
                                       .kind = DEXT_CALL_MAP,
                                       .input_count = 1,
@@ -139,11 +140,11 @@ static IOReturn memory_access_locked(struct dext_client *client, uint64_t type, 
 IOReturn dext_client_memory_access(struct dext_client *client, uint64_t type, uint64_t offset,
                                    uint64_t width, bool is_write, uint64_t *value)
 {
-    uint64_t start_ns = dext_call_now_ns();
+    uint64_t start = ticks_now();
     pthread_mutex_lock(&client->dext->lock);
     IOReturn status = memory_access_locked(client, type, offset, width, is_write, value);
     pthread_mutex_unlock(&client->dext->lock);
-    struct dext_call_record record = {.start_ns = start_ns,
+    struct dext_call_record record = {.start_ns = start,
                                       .code = (uint32_t)status,
                                       .kind = is_write ? DEXT_CALL_STORE : DEXT_CALL_LOAD,
                                       .input_count = is_write ? 4 : 3,

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/shared_memory.h"
 #include "base/status.h"
+#include "base/ticks.h"
 #include "base/trace.h"
 
 static void ranges_do_not_overflow(void **state)
@@ -137,6 +138,41 @@ static void odd_environment_is_reported(void **state)
                         "dextlink: DEXTLINK_TRACE=/nowhere/trace: No such file or directory\n");
 }
 
+static bool is_near(uint64_t value, uint64_t least, uint64_t most)
+{
+    uint64_t slack = 50000 + (most - least) / 100; /* what the measured rate may be off */
+    return value + slack >= least && value <= most + slack;
+}
+
+/* Between two reads of the clock, however far they are apart on a busy machine. */
+static void ticks_are_times_of_the_clock(void **state)
+{
+    (void)state;
+    const struct timespec pause = {.tv_nsec = 5000000};
+    struct ticks_scale scale;
+    ticks_prepare();
+    ticks_prepare();
+    for (int i = 0; i < 2; i++) {
+        uint64_t before = ticks_of_clock();
+        uint64_t first = ticks_now();
+        uint64_t between = ticks_of_clock();
+        nanosleep(&pause, NULL);
+        uint64_t still = ticks_of_clock();
+        uint64_t last = ticks_now();
+        uint64_t after = ticks_of_clock();
+        ticks_scale_now(&scale);
+        assert_true(is_near(ticks_to_ns(&scale, first), before, between));
+        assert_true(is_near(ticks_to_ns(&scale, last), still, after));
+        assert_true(
+            is_near(ticks_length_ns(&scale, last - first), still - between, after - before));
+        assert_true(ticks_length_ns(&scale, 0) == 0);
+        /* Once more without the processor's counter. */
+        ticks_are_of_processor = false;
+    }
+    ticks_prepare();
+    assert_false(ticks_are_of_processor);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +182,7 @@ int main(void)
         cmocka_unit_test(status_translates_both_ways),
         cmocka_unit_test(shared_memory_is_sealed),
         cmocka_unit_test(log_filters_by_level),
+        cmocka_unit_test(ticks_are_times_of_the_clock),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
