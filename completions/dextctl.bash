@@ -45,6 +45,7 @@ _dextlink_value() {
     case $2:$value in
     --access:*) _dextlink_offer "open claimed" ;;
     --page-size:*) _dextlink_offer "4096 16384" ;;
+    --level:*) _dextlink_offer "read-only claimed dma interrupts reset terminate" ;;
     *:FILE | *:PATH) COMPREPLY=($(compgen -f -- "$word")) ;;
     *:DIR) COMPREPLY=($(compgen -d -- "$word")) ;;
     esac

@@ -23,7 +23,7 @@ struct command {
     const char *summary;
     const char *synopsis; /* what follows the name */
     const char *details;  /* paragraphs and examples for --help */
-    unsigned int accepts; /* of enum option_bit */
+    uint64_t accepts;     /* of options.h's bits */
     int arguments_min;
     int arguments_max;
     /* argv[0] is the first argument after the name. Returns an exit status. */
@@ -42,6 +42,7 @@ extern const struct command command_demo;
 extern const struct command command_doctor;
 extern const struct command command_trace;
 extern const struct command command_monitor;
+extern const struct command command_conformance;
 
 #define ADDRESS_ROOT_BYTES 128
 

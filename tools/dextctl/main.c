@@ -16,8 +16,9 @@
 #include "output.h"
 
 static const struct command *const commands[] = {
-    &command_list, &command_show,  &command_dump, &command_config, &command_bar,   &command_dma,
-    &command_irq,  &command_reset, &command_demo, &command_doctor, &command_trace, &command_monitor,
+    &command_list,  &command_show,    &command_dump,        &command_config, &command_bar,
+    &command_dma,   &command_irq,     &command_reset,       &command_demo,   &command_doctor,
+    &command_trace, &command_monitor, &command_conformance,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 
@@ -30,7 +31,7 @@ static void print_overview(void)
           "Commands:\n",
           stdout);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
+        printf("  %-11s %s\n", commands[i]->name, commands[i]->summary);
     }
     fputs("\n"
           "\"dextctl COMMAND --help\" explains a command and shows examples.\n"

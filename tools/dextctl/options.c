@@ -127,8 +127,20 @@ static int parse_output(struct options *options, const char *value)
     return STATUS_OK;
 }
 
+static int parse_level(struct options *options, const char *value)
+{
+    options->level = value;
+    return STATUS_OK;
+}
+
+static int parse_only(struct options *options, const char *value)
+{
+    options->only = value;
+    return STATUS_OK;
+}
+
 static const struct option_row {
-    unsigned int bit;
+    uint64_t bit;
     int letter; /* 0: none */
     const char *name;
     const char *argument;                                     /* NULL: none */
@@ -162,6 +174,12 @@ static const struct option_row {
     {OPTION_SEED, 0, "seed", "N", "where the random numbers begin", parse_seed},
     {OPTION_DRY_RUN, 0, "dry-run", NULL, "say what would be done, and do nothing", NULL},
     {OPTION_YES, 'y', "yes", NULL, "do it without asking", NULL},
+    {OPTION_LEVEL, 0, "level", "NAME", "how far to go; read-only when not given", parse_level},
+    {OPTION_LIST, 0, "list", NULL, "print the tests and their rows, and touch nothing", NULL},
+    {OPTION_ONLY, 0, "only", "NAME", "one test alone", parse_only},
+    {OPTION_TAP, 0, "tap", NULL, "print TAP (the default)", NULL},
+    {OPTION_DEVICE_IS_SAFE, 0, "device-is-safe", NULL,
+     "reading the first word of its first BAR, and writing it back, does no harm", NULL},
     {OPTION_DEVICE, 0, "device", "SPEC",
      "use simulated devices of this process, repeatable:\n"
      "MODEL,addr=BB:DD.F[,root=NAME][,KEY=VALUE]...",
@@ -247,7 +265,7 @@ void options_clear(struct options *options)
     *options = (struct options){0};
 }
 
-const char *options_refused(const struct options *options, unsigned int accepted)
+const char *options_refused(const struct options *options, uint64_t accepted)
 {
     for (int i = 0; i < ROW_COUNT; i++) {
         if (options->given & option_rows[i].bit & ~accepted) {
@@ -257,7 +275,7 @@ const char *options_refused(const struct options *options, unsigned int accepted
     return NULL;
 }
 
-void options_print_help(unsigned int accepted)
+void options_print_help(uint64_t accepted)
 {
     for (int i = 0; i < ROW_COUNT; i++) {
         const struct option_row *row = &option_rows[i];

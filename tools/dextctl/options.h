@@ -41,10 +41,16 @@ enum option_bit {
     OPTION_OUTPUT = 1 << 28,
     OPTION_FOLLOW = 1 << 29,
 };
+/* An enumerator is an int; these follow. */
+#define OPTION_LEVEL          (UINT64_C(1) << 32)
+#define OPTION_LIST           (UINT64_C(1) << 33)
+#define OPTION_ONLY           (UINT64_C(1) << 34)
+#define OPTION_TAP            (UINT64_C(1) << 35)
+#define OPTION_DEVICE_IS_SAFE (UINT64_C(1) << 36)
 
 /* What the command line said. Texts are borrowed from argv; both arrays are owned. */
 struct options {
-    unsigned int given; /* of enum option_bit */
+    uint64_t given; /* of the bits above */
     bool json;
     bool access_open;
     uint32_t page_size; /* 0: not given */
@@ -61,6 +67,8 @@ struct options {
     const char *vfio;
     const char *host_root;
     const char *output;
+    const char *level;
+    const char *only;
     char **tail; /* trace: what stands behind "--", NULL-ended, borrowed from argv */
 };
 
@@ -74,10 +82,10 @@ void options_clear(struct options *options);
 
 /** Name ("--json") of the first option given that is not among accepted; NULL when there is none.
  */
-const char *options_refused(const struct options *options, unsigned int accepted);
+const char *options_refused(const struct options *options, uint64_t accepted);
 
 /** Print one line for each accepted option. */
-void options_print_help(unsigned int accepted);
+void options_print_help(uint64_t accepted);
 
 /**
  * Read a number, decimal or 0x-hexadecimal, at most maximum, with nothing around it. A suffix K, M

@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""dextctl conformance: the list and its rows, every level against every device, output, consent.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import json
+import os
+import re
+from pathlib import Path
+
+import toolstest
+from toolstest import EDU, TESTDEV, Dextd, run
+
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+LEVELS = ["read-only", "claimed", "dma", "interrupts", "reset", "terminate"]
+NVME = "nvme,addr=03:00.0"
+DEVICES = {"edu": ("01:00.0", EDU), "testdev": ("02:00.0", TESTDEV), "nvme": ("03:00.0", NVME)}
+POINT = re.compile(r"(not )?ok (\d+) - (\S+)(?: # (SKIP|TO" r"DO) (.+))?$")
+CODE = re.compile(r"`([a-z0-9]+\.[a-z0-9-]+)`")
+
+
+def conformance(*arguments, **options):
+    return run("conformance", *arguments, **options)
+
+
+def listed(*arguments):
+    return json.loads(conformance("--list", "--json", *arguments).out)
+
+
+def parse_tap(test, text):
+    """Points of a TAP text as (name, verdict, text behind the directive), checked for its form."""
+    lines = text.splitlines()
+    test.assertEqual(lines[0], "TAP version 13")
+    points = []
+    for line in lines[2:]:
+        if line.startswith("#"):
+            continue
+        match = POINT.match(line)
+        test.assertTrue(match, line)
+        test.assertEqual(int(match[2]), len(points) + 1)
+        verdict = {(None, None): "ok", ("not ", None): "failed", (None, "SKIP"): "skipped",
+                   ("not ", "TO" "DO"): "known-difference"}[match[1], match[4]]
+        points.append((match[3], verdict, match[5]))
+    test.assertEqual(lines[1], f"1..{len(points)}")
+    return points
+
+
+class List(toolstest.ToolTest):
+    def test_it_touches_nothing(self):
+        """No dextd is there to be asked, and a device that breaks at a touch stays whole."""
+        out = self.assert_fine(conformance("--list"))
+        self.assertEqual(len(out.splitlines()), len(listed()) + 1)
+        names = [test["name"] for test in listed()]
+        self.assertEqual(len(names), len(set(names)))
+        for name in names:
+            self.assertRegex(name, r"^[A-Za-z]+\.[a-z0-9-]+$")
+
+    def test_levels_of_the_list(self):
+        for index, level in enumerate(LEVELS):
+            got = {test["level"] for test in listed("--level", level)}
+            self.assertEqual(got, set(LEVELS[:index + 1]))
+
+    def test_every_row_has_a_test_or_a_reason_and_every_test_a_row(self):
+        text = (DOCS / "dext.md").read_text(encoding="utf-8")
+        numbers = re.findall(r"^\| (\d+) \| \w+ \|", text.split("## Selectors")[1].split("## ")[0],
+                             re.M)
+        section = text.split("\n## Rows\n")[1].split("\n## ")[0]
+        table, reasons = section.split("Without a test there:")
+        rows = {f"sel.{number}" for number in numbers}
+        rows |= {row for line in table.splitlines() if line.startswith("| `")
+                 for row in CODE.findall(line.split("|")[1])}
+        rows |= set(re.findall(r"`(mem\.[\w-]+)`", table))
+        without = set(CODE.findall(reasons))
+        tested = {test["row"] for test in listed()}
+        self.assertEqual(tested - rows, set(), "rows of tests that are not in docs/dext.md")
+        self.assertEqual(tested & without, set(), "rows that have a test and a reason for none")
+        self.assertEqual(without - rows, set(), "reasons for rows there are not")
+        extensions = {f"sel.{number}" for number in numbers if int(number) >= 64}
+        self.assertEqual(rows - tested - without - extensions, set(), "rows without a test")
+        self.assertEqual({f"sel.{number}" for number in range(18)} - rows, set())
+
+    def test_known_differences_are_described(self):
+        section = (DOCS / "conformance.md").read_text(encoding="utf-8").split("## Known differences")[1]
+        described = set(re.findall(r"`([A-Za-z]+\.[a-z0-9-]+)`", section))
+        known = {test["name"] for test in listed() if test["known_difference"]}
+        self.assertEqual(described, known)
+
+
+class Usage(toolstest.ToolTest):
+    def test_bad_options(self):
+        at = ("--device", EDU)
+        self.assert_fails(conformance("--level", "deep", *at), 2, '--level "deep"', "read-only")
+        self.assert_fails(conformance("--only", "Nothing.here", *at), 2, "no such test")
+        self.assert_fails(conformance("--only", "Claim.good", "--level", "read-only", *at), 2,
+                          "a test of level claimed")
+        self.assert_fails(conformance("--json", "--tap", *at), 2, "--json and --tap")
+        self.assert_fails(conformance("--device", EDU, "--device", TESTDEV), 2, "2 devices")
+        self.assert_fails(conformance("09:00.0", *at), 1, "09:00.0")
+        self.assert_fails(conformance(), 1)
+
+    def test_one_device_needs_no_address(self):
+        points = parse_tap(self, self.assert_fine(conformance("--device", EDU)))
+        self.assertEqual([p[0] for p in points], [t["name"] for t in listed("--level", "read-only")])
+
+    def test_only_one_test(self):
+        out = self.assert_fine(conformance("--only", "ConfigRead.good", "--device", EDU))
+        self.assertEqual(parse_tap(self, out), [("ConfigRead.good", "ok", None)])
+
+    def test_consent(self):
+        with Dextd(TESTDEV) as host:
+            self.assert_fine(conformance("02:00.0", socket=host.socket))
+            result = conformance("02:00.0", "--level", "reset", socket=host.socket)
+            self.assertEqual((result.status, result.out), (1, ""))
+            self.assertIn("resets it", result.err)
+            self.assertIn("--yes", result.err)
+            self.assertNotIn("ends the driver", result.err)
+            result = conformance("02:00.0", "--only", "Claim.good", socket=host.socket)
+            self.assertEqual((result.status, result.out), (1, ""))
+            result = conformance("02:00.0", "--level", "claimed", "--yes", socket=host.socket)
+            self.assertEqual(result.status, 0, result.out)
+            self.assertIn("interrupt line", result.err)
+
+
+class Levels(toolstest.ToolTest):
+    """The whole list, in its order, on every device."""
+
+    def check(self, out, level):
+        points = parse_tap(self, out)
+        wanted = sorted(listed("--level", level), key=lambda test: LEVELS.index(test["level"]))
+        self.assertEqual([p[0] for p in points], [test["name"] for test in wanted])
+        for name, verdict, reason in points:
+            self.assertIn(verdict, ("ok", "skipped"), out)
+            self.assertTrue(verdict == "ok" or reason, name)
+        return {name for name, verdict, _ in points if verdict == "skipped"}
+
+    def test_embedded_at_every_level(self):
+        for name, (address, device) in DEVICES.items():
+            for level in LEVELS if name == "testdev" else ("read-only", "terminate"):
+                out = self.assert_fine(conformance(address, "--level", level, "--device", device))
+                skipped = self.check(out, level)
+                if name != "nvme":
+                    self.assertEqual(skipped - {"RegisterDMARegion.chunks"}, set())
+
+    def test_everything_runs_somewhere(self):
+        device = TESTDEV + ",aperture=8G"
+        out = self.assert_fine(conformance("--level", "terminate", "--device", device))
+        self.assertEqual(self.check(out, "terminate"), set())
+
+    def test_identity_and_pages(self):
+        for options in (("--page-size", "16384"), ("--page-size", "4096")):
+            out = self.assert_fine(conformance("--level", "interrupts", *options,
+                                               "--device", TESTDEV + ",dart=identity"))
+            self.check(out, "interrupts")
+
+    def test_devices_that_are_not_known(self):
+        out = self.assert_fine(conformance("--level", "claimed", "--device", NVME))
+        self.assertIn("MMIORead.good # SKIP", out)
+        out = self.assert_fine(conformance("--level", "claimed", "--device-is-safe",
+                                           "--device", NVME))
+        skipped = self.check(out, "claimed")
+        self.assertEqual(skipped, {"MMIOWrite.unclaimed", "MMIOWrite.more-arguments",
+                                   "MMIORead.range", "MMIOWrite.range"})
+
+    def test_json_says_the_same(self):
+        got = json.loads(self.assert_fine(conformance("--level", "dma", "--json",
+                                                      "--device", TESTDEV)))
+        self.assertEqual((got["address"], got["ids"], got["level"], got["failed"]),
+                         ("02:00.0", "1234:7e57", "dma", 0))
+        tap = parse_tap(self, conformance("--level", "dma", "--device", TESTDEV).out)
+        self.assertEqual([(t["name"], t["outcome"]) for t in got["tests"]],
+                         [(name, verdict) for name, verdict, _ in tap])
+        self.assertEqual(got["ok"] + got["skipped"], len(tap))
+        for test in got["tests"]:
+            self.assertEqual(set(test), {"name", "level", "row", "expected", "known_difference",
+                                         "outcome", "seen", "duration_ms"})
+            self.assertGreaterEqual(test["duration_ms"], 0)
+
+    def config(self, address, host):
+        """Config space without the message that the host last gave the device: address and data of
+        the MSI capability stay when interrupts end."""
+        text = self.assert_fine(run("dump", address, socket=host.socket))
+        data = bytearray.fromhex("".join(re.findall(r"^[0-9a-f]+: (.*)$", text, re.M)))
+        at = data[0x34]
+        while at:
+            if data[at] == 0x05:
+                data[at + 4:at + 14] = bytes(10)
+            at = data[at + 1]
+        return data.hex()
+
+    def test_dextd_at_every_level_leaves_the_device_as_found(self):
+        with Dextd(EDU, TESTDEV, NVME) as host:
+            fds = os.listdir(f"/proc/{host.process.pid}/fd")
+            for address, _ in DEVICES.values():
+                before = self.config(address, host)
+                for level in LEVELS[:4]:
+                    result = conformance(address, "--level", level, "--yes", socket=host.socket)
+                    self.assertEqual(result.status, 0, result.out)
+                    self.check(result.out, level)
+                    self.assertEqual(self.config(address, host), before, level)
+            self.assertTrue(toolstest.wait_until(
+                lambda: len(os.listdir(f"/proc/{host.process.pid}/fd")) <= len(fds)))
+            for address, _ in DEVICES.values():
+                result = conformance(address, "--level", "terminate", "--yes", socket=host.socket)
+                self.assertEqual(result.status, 0, result.out)
+                self.check(result.out, "terminate")
+
+
+class Known(toolstest.ToolTest):
+    """What the real dext does otherwise is told apart from failures."""
+
+    def test_open_access_without_extensions(self):
+        out = self.assert_fine(conformance("--level", "terminate", "--access", "open",
+                                           "--device", TESTDEV + ",extensions=off"))
+        points = {name: (verdict, text) for name, verdict, text in parse_tap(self, out)}
+        seen = {name for name, (verdict, _) in points.items() if verdict == "known-difference"}
+        named = ("ConfigRead", "ConfigWrite", "MMIORead", "MMIOWrite", "FreeDMABuffer",
+                 "UnregisterDMARegion", "ProbeDMARegion", "CheckInterrupt", "WaitInterrupt",
+                 "SetIRQMask", "Terminate")
+        wanted = {f"{name}.unclaimed" for name in named}
+        wanted |= {f"{name}.extension" for name in
+                   ("GetCapabilities", "GetStatistics", "GetDeviceState", "GetCallCounts")}
+        wanted |= {"Clients.second-unclaimed", "ResetDevice.generation"}
+        self.assertEqual(seen, wanted)
+        self.assertEqual(points["GetStatistics.extension"][1],
+                         "known difference: kIOReturnUnsupported: it has no extensions")
+        lines = out.splitlines()
+        at = next(i for i, line in enumerate(lines) if "ConfigRead.unclaimed" in line)
+        self.assertEqual(lines[at + 1], "#   seen: as the real dext: success: ones, or the value "
+                                        "while somebody has a claim")
+
+    def test_which_of_both_was_seen(self):
+        lines = self.assert_fine(conformance("--device", TESTDEV)).splitlines()
+        at = next(i for i, line in enumerate(lines) if "ConfigRead.unclaimed" in line)
+        self.assertTrue(lines[at].startswith("ok "))
+        self.assertEqual(lines[at + 1], "#   seen: as the software dext: kIOReturnNotOpen for a "
+                                        "client without a claim")
+
+    def test_runs_of_two_hosts_are_equal_texts(self):
+        with Dextd(TESTDEV) as host:
+            there = conformance("02:00.0", "--level", "interrupts", "--yes", socket=host.socket)
+        here = conformance("02:00.0", "--level", "interrupts", "--device", TESTDEV)
+        self.assertEqual(there.out, here.out)
+
+
+class Faults(toolstest.ToolTest):
+    """Devices that are broken show in the tests of what is broken."""
+
+    def assert_finds(self, fault, *names, device=TESTDEV, level="interrupts"):
+        result = conformance("--level", level, "--device", f"{device},fault={fault}")
+        self.assertEqual(result.status, 1, result.out)
+        failed = {name for name, verdict, _ in parse_tap(self, result.out) if verdict == "failed"}
+        self.assertEqual(set(names) - failed, set(), result.out)
+        return failed
+
+    def test_faults(self):
+        self.assertEqual(self.assert_finds("map", "Memory.bars", "Memory.bar-value",
+                                           level="claimed"), {"Memory.bars", "Memory.bar-value"})
+        self.assert_finds("decode", "Claim.command", level="claimed")
+        self.assert_finds("ones", "ConfigRead.good", "GetIdentity.claimed", level="claimed")
+        self.assert_finds("mismatch", "ConfigRead.good", "GetIdentity.claimed", level="claimed")
+        self.assert_finds("register", "RegisterDMARegion.good", "ProbeDMARegion.good")
+        self.assert_finds("dma", "Device.copies")
+        self.assert_finds("vectors", "SetupInterrupts.good")
+        self.assert_finds("held", "Claim.good", level="claimed")
+
+
+if __name__ == "__main__":
+    toolstest.main()
