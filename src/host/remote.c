@@ -19,7 +19,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
-#include "base/trace.h"
+#include "host/call_channel.h"
 #include "host/host.h"
 #include "host/session.h"
 
@@ -46,20 +46,6 @@ struct remote_client {
     size_t queued;
     bool is_ending;
 };
-
-struct remote_connection {
-    struct connection *connection; /* counted */
-    int fd;
-};
-
-/* Send a reply and let go of the descriptors in it: as long as we keep the client's end of a
- * socket, we never see that the client has closed it. */
-static bool remote_reply(int fd, struct wire_message *reply)
-{
-    int error = wire_send(fd, reply);
-    wire_message_reset(reply, 0);
-    return error == 0;
-}
 
 /* The event channel. */
 
@@ -138,69 +124,13 @@ static bool remote_flush(struct remote_client *client)
 
 /* Call channels. */
 
-static void remote_connection_main(void *argument)
-{
-    struct remote_connection remote = *(struct remote_connection *)argument;
-    struct session *session = remote.connection->session;
-    struct wire_message request;
-    struct wire_message reply;
-    free(argument);
-    wire_message_init(&request);
-    wire_message_init(&reply);
-    bool is_open = true;
-    while (is_open && wire_receive(remote.fd, &request) == 0) {
-        is_open = connection_request(remote.connection, &request, &reply);
-        trace_set_current_call(0);
-        if (!is_open) {
-            /* Closed, it is on no list: nobody would cut short the wait for one who never reads. */
-            fcntl(remote.fd, F_SETFL, O_NONBLOCK);
-        }
-        is_open = remote_reply(remote.fd, &reply) && is_open;
-    }
-    connection_close(remote.connection);
-    pthread_mutex_lock(&session->lock); /* nobody may shut a number that is given away */
-    remote.connection->socket = -1;
-    close(remote.fd);
-    pthread_mutex_unlock(&session->lock);
-    connection_put(remote.connection);
-    wire_message_destroy(&request);
-    wire_message_destroy(&reply);
-}
-
-/* Give an opened connection its socket and thread; takes over the reference. 0, -errno. */
-static int remote_connection_start(struct remote_client *client, struct connection *connection,
-                                   struct wire_message *reply)
-{
-    int ends[2];
-    struct remote_connection *remote = malloc(sizeof(*remote));
-    if (!remote) {
-        return -ENOMEM;
-    }
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
-        int error = -errno;
-        free(remote);
-        return error;
-    }
-    wire_put_fd(reply, ends[1]);
-    *remote = (struct remote_connection){.connection = connection, .fd = ends[0]};
-    pthread_mutex_lock(&client->session->lock);
-    connection->socket = ends[0];
-    pthread_mutex_unlock(&client->session->lock);
-    int error = thread_group_start(&client->host->threads, remote_connection_main, remote);
-    if (error) {
-        pthread_mutex_lock(&client->session->lock);
-        connection->socket = -1;
-        pthread_mutex_unlock(&client->session->lock);
-        close(ends[0]);
-        free(remote);
-    }
-    return error;
-}
-
 static void remote_opened(struct remote_client *client, struct connection *connection)
 {
-    int error = remote_connection_start(client, connection, &client->reply);
-    if (error) {
+    int client_end;
+    int error = call_channel_start(client->host, connection, &client_end);
+    if (!error) {
+        wire_put_fd(&client->reply, client_end);
+    } else {
         wire_message_answer(&client->reply, &client->request);
         client->reply.header.status = status_from_errno(error);
         connection_close(connection);

@@ -36,7 +36,8 @@ typedef void (*wire_event_fn)(void *context, struct wire_message *message);
 /* Told once, on any thread, when the host has gone. Same rules. */
 typedef void (*wire_gone_fn)(void *context);
 
-/** A link over a connected stream socket; owns fd from here on, also on failure (NULL). */
+/** A link over a connected stream socket; owns fd from here on, also on failure (NULL). The call
+ * links it accepts use call slots (wire/slots.h) once there has been some traffic. */
 struct wire_link *wire_link_from_socket(int fd);
 
 /* A host inside this process (the embedded host). */

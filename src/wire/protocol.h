@@ -43,6 +43,8 @@ enum wire_type {
                          bytes, u64 fd offset, u32 fd index, u32 0; fds */
     WIRE_ACCESS = 18, /* u64 type, u64 offset, u32 width, u32 is write, u64 value -> u64 value */
     WIRE_CLOSE = 19,  /* -> ; the host closes the socket after the reply */
+    WIRE_SLOTS = 20,  /* u32 layout (wire/slots.h) -> u32 slots; fd: memory of the call slots */
+    WIRE_KICK = 21,   /* no reply: there is a request in a slot */
 
     /* Event socket. */
     WIRE_EVENT_COMPLETION = 32, /* u64 wake port, u64 reference[8], u32 status, u32 count, u64s */

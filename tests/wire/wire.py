@@ -9,6 +9,7 @@ import mmap
 import os
 import socket
 import struct
+import time
 from dataclasses import dataclass, field
 
 MAGIC = 0x314C5844
@@ -19,7 +20,7 @@ HEADER = struct.Struct("=IHHIiQQ")  # magic, type, fds, payload bytes, status, c
 
 HELLO, MATCH, ENTRY, OPEN, NOTIFY_ADD, NOTIFY_REMOVE, INTEREST_ADD = range(1, 8)
 MEMORY_OPEN, MEMORY_SERVE, MEMORY_WITHDRAW, MEMORY_CLOSE = range(8, 12)
-CALL, MAP, ACCESS, CLOSE = range(16, 20)
+CALL, MAP, ACCESS, CLOSE, SLOTS, KICK = range(16, 22)
 EVENT_COMPLETION, EVENT_MATCH, EVENT_DEAD, EVENT_INTEREST = range(32, 36)
 MEMORY_READ, MEMORY_WRITE = 48, 49
 PUBLISH, TERMINATED = 1, 2
@@ -286,6 +287,104 @@ class Connection(Channel):
                              + u64(value or 0))
         reader = Reader(reply.payload)
         return reply.status, reader.u64() if reply.payload else None
+
+    def slots(self, layout=1):
+        """Status and Slots."""
+        reply = self.request(SLOTS, u32(layout))
+        if reply.status != SUCCESS:
+            return reply.status, None
+        reader = Reader(reply.payload)
+        count = reader.u32()
+        reader.end()
+        slots = Slots(self, reply.fds[0], count)
+        reply.close_fds()
+        return reply.status, slots
+
+    def kick(self):
+        self.send(KICK)
+
+
+class Slot:
+    """One call slot, as the client sees it. Marks are stored whole ("I" is native, "=I" may go byte
+    by byte), and an interpreter puts more than enough between a store and the next load."""
+    FREE, REQUEST, TAKEN, REPLY, ENDED = range(5)
+    WAITING = 0x100
+
+    def __init__(self, memory, number):
+        self.memory, self.at = memory, 256 * (1 + number)
+        self.number = number
+
+    @property
+    def mark(self):
+        return struct.unpack_from("I", self.memory, self.at)[0]
+
+    @mark.setter
+    def mark(self, mark):
+        struct.pack_into("I", self.memory, self.at, mark)
+
+    def write(self, kind, words, *, count=None, call_id=0):
+        """A request, but for its mark; count may lie."""
+        struct.pack_into("=HHIIQ", self.memory, self.at + 4, kind,
+                         len(words) if count is None else count, 0, 0, call_id)
+        struct.pack_into(f"={len(words)}Q", self.memory, self.at + 24, *words)
+
+    def read(self):
+        """Status, call id and words of a reply."""
+        _, count, status, _, call_id = struct.unpack_from("=HHIIQ", self.memory, self.at + 4)
+        return status, call_id, list(struct.unpack_from(f"={count}Q", self.memory, self.at + 24))
+
+
+class Slots:
+    """The call slots of a connection, which the host serves when it is kicked, or awake."""
+
+    def __init__(self, connection, fd, count):
+        self.connection = connection
+        self.memory = mmap.mmap(fd, 8192)
+        self.slots = [Slot(self.memory, number) for number in range(count)]
+
+    @property
+    def awake(self):
+        return struct.unpack_from("I", self.memory, 0)[0] != 0
+
+    def publish(self, number, mark=Slot.REQUEST):
+        self.slots[number].mark = mark
+        if not self.awake:
+            self.connection.kick()
+
+    def wait(self, number, seconds=20):
+        """The mark that ends a request."""
+        slot = self.slots[number]
+        deadline = time.monotonic() + seconds
+        while (mark := slot.mark) & ~Slot.WAITING in (Slot.REQUEST, Slot.TAKEN):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"slot {number} stays {mark:#x}")
+            time.sleep(0)
+        return mark
+
+    def request(self, kind, words, number=0, **lies):
+        """Status and words of the reply."""
+        self.slots[number].write(kind, words, **lies)
+        self.publish(number)
+        if (mark := self.wait(number)) != Slot.REPLY:
+            raise ValueError(f"slot {number}: mark {mark:#x}")
+        status, call_id, words = self.slots[number].read()
+        if call_id != lies.get("call_id", 0):
+            raise ValueError(f"slot {number}: call id {call_id}")
+        return status, words
+
+    def call(self, selector, *scalars, room=16, number=0, **lies):
+        """Returns status, list of scalars."""
+        first = selector | lies.pop("scalars_in", len(scalars)) << 32 | room << 48
+        return self.request(CALL, [first, *(n & (1 << 64) - 1 for n in scalars)], number, **lies)
+
+    def access(self, kind, offset, width, value=None, number=0):
+        """Returns status and the value that came back."""
+        status, words = self.request(
+            ACCESS, [kind, offset, width | (value is not None) << 32, value or 0], number)
+        return status, words[0] if words else None
+
+    def close(self):
+        self.memory.close()
 
 
 class Client(Channel):

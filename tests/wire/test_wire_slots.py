@@ -1,0 +1,299 @@
+#!/usr/bin/env python3
+"""Call slots, spoken by the second implementation: what they carry, and what a client can do wrong.
+
+SPDX-License-Identifier: GPL-2.0-or-later
+"""
+import os
+import random
+import signal
+import struct
+import time
+
+import wire
+import wiretest
+from wiretest import (CLAIM, CONFIG_READ, CONFIG_WRITE, MMIO_READ, MMIO_WRITE, STAT_CALLS,
+                      STATISTICS)
+
+BAR0 = 1
+EDU_ID = 0x11E81234
+SLOTS = 31
+
+
+class SlotTest(wiretest.WireTest):
+    def slotted(self, index=0, **options):
+        """An opened connection and its slots."""
+        connection = self.opened(index, **options)
+        status, slots = connection.slots()
+        self.assertEqual(hex(status), hex(wire.SUCCESS))
+        self.addCleanup(slots.close)
+        return connection, slots
+
+    def assert_serves(self, connection, slots):
+        """Both ways still work."""
+        self.assertEqual(slots.call(CONFIG_READ, 0, 4), (wire.SUCCESS, [EDU_ID]))
+        self.assertEqual(connection.call(CONFIG_READ, 0, 4), (wire.SUCCESS, [EDU_ID], b""))
+
+
+class Asking(SlotTest):
+    def test_there_are_31_in_a_file_that_keeps_its_size(self):
+        connection = self.opened()
+        reply = connection.request(wire.SLOTS, wire.u32(1))
+        self.assertEqual(reply.payload, wire.u32(SLOTS))
+        for size in (0, 4096, 1 << 20):
+            with self.assertRaises(PermissionError):
+                os.ftruncate(reply.fds[0], size)
+        self.assertGreaterEqual(os.fstat(reply.fds[0]).st_size, 256 * (1 + SLOTS))
+        self.assertEqual(os.pread(reply.fds[0], 8192, 0)[4:], bytes(8188))
+        reply.close_fds()
+
+    def test_they_cost_the_host_no_descriptor(self):
+        connection = self.opened()
+        held = self.host.held()
+        connection.slots()[1].close()
+        self.assertEqual(self.host.held(), held)
+
+    def test_they_are_asked_for_once(self):
+        connection, slots = self.slotted()
+        self.assertEqual(hex(connection.slots()[0]), hex(wire.STILL_OPEN))
+        self.assert_serves(connection, slots)
+
+    def test_another_layout_is_refused(self):
+        connection = self.opened()
+        for layout in (0, 2, 0xFFFFFFFF):
+            self.assertEqual(hex(connection.slots(layout)[0]), hex(wire.UNSUPPORTED))
+        self.assert_serves(connection, connection.slots()[1])
+
+    def test_malformed_requests(self):
+        connection = self.opened()
+        for payload in (b"", bytes(3), wire.u32(1, 0), bytes(4096)):
+            self.assert_status(connection.request(wire.SLOTS, payload), wire.IPC_ERROR)
+        null = os.open("/dev/null", os.O_RDONLY)
+        self.assert_status(connection.request(wire.SLOTS, wire.u32(1), fds=[null]), wire.IPC_ERROR)
+        os.close(null)
+        self.assert_status(connection.request(wire.KICK), wire.IPC_ERROR)
+        self.assert_serves(connection, connection.slots()[1])
+        self.assert_status(connection.request(wire.KICK, bytes(8)), wire.IPC_ERROR)
+
+    def test_the_control_channel_has_none(self):
+        client = self.client()
+        self.assert_status(client.request(wire.SLOTS, wire.u32(1)), wire.IPC_ERROR)
+        self.assert_status(client.request(wire.KICK), wire.IPC_ERROR)
+
+
+class Calls(SlotTest):
+    def test_a_call_does_what_its_frame_does(self):
+        connection, slots = self.slotted()
+        self.assert_serves(connection, slots)
+        self.assertEqual(slots.call(CONFIG_WRITE, 0x3C, 1, 0x5A), (wire.SUCCESS, []))
+        self.assertEqual(connection.call(CONFIG_READ, 0x3C, 1)[1], [0x5A])
+        self.assertEqual(slots.call(0)[1][3:5], [0x1234, 0x11E8])
+        for scalars in ([], [0], [0, 3], [0x2000, 4]):
+            self.assertEqual(slots.call(CONFIG_READ, *scalars)[0],
+                             connection.call(CONFIG_READ, *scalars)[0])
+        self.assertEqual(hex(slots.call(999)[0]), hex(wire.UNSUPPORTED))
+        self.assertEqual(hex(slots.call(CONFIG_READ, 0, 4, room=0)[0]), hex(wire.BAD_ARGUMENT))
+
+    def test_an_access_does_what_its_frame_does(self):
+        connection, slots = self.slotted()
+        self.assertEqual(slots.access(BAR0, 4, 4, 0x12345678)[0], wire.SUCCESS)
+        self.assertEqual(slots.access(BAR0, 4, 4), (wire.SUCCESS, 0xEDCBA987))  # edu inverts
+        self.assertEqual(connection.access(BAR0, 4, 4), (wire.SUCCESS, 0xEDCBA987))
+        for wrong in ((BAR0, 2, 4), (BAR0, 4, 3), (7777, 0, 4), (BAR0, 1 << 63, 4)):
+            self.assertEqual(slots.access(*wrong), connection.access(*wrong))
+
+    def test_calls_are_counted_either_way(self):
+        connection, slots = self.slotted()
+        before = connection.call(STATISTICS)[1][STAT_CALLS]
+        for _ in range(7):
+            slots.call(CONFIG_READ, 0, 4)
+        connection.call(CONFIG_READ, 0, 4)
+        self.assertEqual(slots.call(STATISTICS)[1][STAT_CALLS], before + 9)
+
+    def test_a_claim_by_slot_is_held_and_released(self):
+        connection, slots = self.slotted(claim=False)
+        self.assertEqual(hex(slots.call(CONFIG_READ, 0, 4)[0]), hex(wire.NOT_OPEN))
+        self.assertEqual(slots.call(CLAIM), (wire.SUCCESS, []))
+        self.assert_serves(connection, slots)
+
+    def test_call_ids_come_back(self):
+        slots = self.slotted()[1]
+        for call_id in (1, 1 << 63, 2 ** 64 - 1):
+            self.assertEqual(slots.call(CONFIG_READ, 0, 4, call_id=call_id)[0], wire.SUCCESS)
+
+    def test_all_slots_at_once(self):
+        _, slots = self.slotted(1)
+        for number, slot in enumerate(slots.slots):
+            slot.write(wire.CALL, [CONFIG_READ | 2 << 32 | 1 << 48, number & ~3, 4],
+                       call_id=number)
+            slot.mark = wire.Slot.REQUEST
+        slots.connection.kick()
+        for number in range(SLOTS):
+            self.assertEqual(slots.wait(number), wire.Slot.REPLY)
+            status, call_id, words = slots.slots[number].read()
+            self.assertEqual((status, call_id), (wire.SUCCESS, number))
+            self.assertEqual(words, slots.connection.call(CONFIG_READ, number & ~3, 4)[1])
+
+    def test_a_thousand_calls_in_a_row(self):
+        """Through being polled and being kicked, with frames in between."""
+        connection, slots = self.slotted()
+        for number in range(1000):
+            value = number % 251
+            self.assertEqual(slots.call(CONFIG_WRITE, 0x3C, 1, value, number=number % SLOTS)[0],
+                             wire.SUCCESS)
+            self.assertEqual(slots.call(CONFIG_READ, 0x3C, 1, number=number % 3)[1], [value])
+            if number % 100 == 0:
+                self.assertEqual(connection.call(CONFIG_READ, 0x3C, 1)[1], [value])
+                time.sleep(0.001)
+
+    def test_a_terminated_service_answers_as_a_dead_name(self):
+        host = wiretest.Host().start()
+        with host.client() as client:
+            status, connection = client.open(client.services()[0])
+            self.assertEqual(status, wire.SUCCESS)
+            _, slots = connection.slots()
+            self.assertEqual(slots.call(CLAIM)[0], wire.SUCCESS)
+            self.assertEqual(slots.call(wiretest.TERMINATE)[0], wire.SUCCESS)
+            self.assertTrue(wiretest.wait_until(
+                lambda: slots.call(CONFIG_READ, 0, 4)[0] == wire.DEAD_NAME, 10))
+            slots.close()
+        self.assertEqual(host.stop(), 0, host.said())
+        host.folder.cleanup()
+
+
+class Endings(SlotTest):
+    def test_close_ends_every_slot(self):
+        connection, slots = self.slotted()
+        self.assert_serves(connection, slots)
+        connection.request(wire.CLOSE)
+        self.assertTrue(wiretest.wait_until(
+            lambda: all(slot.mark == wire.Slot.ENDED for slot in slots.slots), 10))
+        self.assertFalse(slots.awake)
+
+    def test_the_end_of_the_host_ends_every_slot(self):
+        host = wiretest.Host().start()
+        with host.client() as client:
+            _, slots = client.open(client.services()[0])[1].slots()
+            self.assertEqual(host.stop(), 0, host.said())
+            self.assertEqual({slot.mark for slot in slots.slots}, {wire.Slot.ENDED})
+            slots.close()
+        host.folder.cleanup()
+
+    def test_a_client_that_dies_with_requests_in_its_slots(self):
+        child = os.fork()
+        if child == 0:
+            with self.host.client() as client:
+                _, connection = client.open(client.services()[0])
+                _, slots = connection.slots()
+                for slot in slots.slots:
+                    slot.write(wire.CALL, [CLAIM])
+                    slot.mark = wire.Slot.REQUEST | wire.Slot.WAITING
+                connection.kick()
+                os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(child, 0)  # that it holds nothing any more is seen at the end of every test
+
+    def test_a_client_that_hangs_up_without_reading_a_reply(self):
+        connection, slots = self.slotted()
+        for number in range(SLOTS):
+            slots.slots[number].write(wire.CALL, [CONFIG_READ | 2 << 32 | 1 << 48, 0, 4])
+            slots.slots[number].mark = wire.Slot.REQUEST
+        connection.kick()
+        connection.close()
+
+
+class Rubbish(SlotTest):
+    def test_a_request_that_makes_no_sense_is_refused(self):
+        connection, slots = self.slotted()
+        first = CONFIG_READ | 2 << 32 | 1 << 48
+        for kind in (0, 1, wire.HELLO, wire.OPEN, wire.MAP, wire.CLOSE, wire.SLOTS, wire.KICK,
+                     wire.EVENT_DEAD, 0xFFFF):
+            self.assertEqual(slots.request(kind, [first, 0, 4])[0], wire.IPC_ERROR, kind)
+        for count in (0, 1, 2, 4, 17, 18, 29, 30, 0x7FFF, 0xFFFF):
+            self.assertEqual(slots.request(wire.CALL, [first, 0, 4], count=count)[0],
+                             wire.IPC_ERROR, count)
+        for scalars_in in (0, 1, 3, 16, 17, 0x8000, 0xFFFF):
+            self.assertEqual(slots.call(CONFIG_READ, 0, 4, scalars_in=scalars_in)[0],
+                             wire.IPC_ERROR, scalars_in)
+        for room in (17, 0x8000, 0xFFFF):
+            self.assertEqual(slots.call(CONFIG_READ, 0, 4, room=room)[0], wire.IPC_ERROR, room)
+        for count in (0, 3, 5, 29, 30, 0xFFFF):
+            self.assertEqual(slots.request(wire.ACCESS, [BAR0, 4, 4, 0], count=count)[0],
+                             wire.IPC_ERROR, count)
+        self.assertEqual(slots.request(wire.ACCESS, [BAR0, 4, 4 | 2 << 32, 0])[0], wire.IPC_ERROR)
+        self.assert_serves(connection, slots)
+
+    def test_marks_that_are_none_are_left_alone(self):
+        connection, slots = self.slotted()
+        marks = (2, 3, 4, 5, 0x102, 0x103, 0x201, 0x301, 0x8001, 0x80000001, 0xFFFFFFFF)
+        for number, mark in enumerate(marks):
+            slots.slots[number].write(wire.CALL, [CONFIG_READ | 2 << 32 | 1 << 48, 0, 4])
+            slots.publish(number, mark)
+        self.assertEqual(slots.call(CONFIG_READ, 0, 4, number=SLOTS - 1)[1], [EDU_ID])
+        self.assertEqual([slots.slots[i].mark for i in range(len(marks))], list(marks))
+        self.assert_serves(connection, slots)
+
+    def test_a_flag_that_was_there_already_is_honoured(self):
+        slots = self.slotted()[1]
+        slots.slots[0].write(wire.CALL, [CONFIG_READ | 2 << 32 | 1 << 48, 0, 4])
+        slots.publish(0, wire.Slot.REQUEST | wire.Slot.WAITING)
+        self.assertEqual(slots.wait(0), wire.Slot.REPLY)
+
+    def test_scribbling_over_everything(self):
+        """Whatever stands there: this connection's frames and everybody else are served."""
+        seed = 20260101
+        noise = random.Random(seed)
+        connection, slots = self.slotted()
+        _, others = self.slotted(1)
+        for _ in range(100):
+            slots.memory[:] = noise.randbytes(8192)
+            for slot in slots.slots:
+                if noise.random() < 0.7:
+                    slot.mark = noise.choice((1, 0x101))
+                if noise.random() < 0.7:
+                    struct.pack_into("=HH", slots.memory, slot.at + 4,
+                                     noise.choice((wire.CALL, wire.ACCESS)), noise.randrange(20))
+                    # No selector does anything: that is for the tests of the dext.
+                    struct.pack_into("=I", slots.memory, slot.at + 24, 1000)
+            connection.kick()
+            self.assertEqual(others.call(CONFIG_READ, 0, 2)[0], wire.SUCCESS)
+        self.assertEqual(connection.call(CONFIG_READ, 0, 4)[1], [EDU_ID], f"seed {seed}")
+
+    def test_scribbling_does_not_keep_the_host_awake(self):
+        """Requests without sense, over and over, are no traffic that is worth polling for."""
+        connection, slots = self.slotted()
+        for slot in slots.slots:
+            slot.write(wire.CALL, [0], count=0xFFFF)
+        for _ in range(50):
+            for number in range(SLOTS):
+                slots.slots[number].mark = wire.Slot.REQUEST
+            connection.kick()
+        deadline = time.monotonic() + wiretest.SECONDS
+        while slots.awake:
+            for slot in slots.slots:
+                slot.mark = wire.Slot.REQUEST
+            self.assertLess(time.monotonic(), deadline, "the host polls for rubbish")
+
+    def test_kicks_for_nothing(self):
+        connection, slots = self.slotted()
+        for _ in range(2000):
+            connection.kick()
+        self.assert_serves(connection, slots)
+
+
+class Off(SlotTest):
+    def test_a_host_that_does_without_refuses(self):
+        os.environ["DEXTLINK_SLOTS"] = "off"
+        try:
+            host = wiretest.Host().start()
+        finally:
+            del os.environ["DEXTLINK_SLOTS"]
+        with host.client() as client:
+            connection = client.open(client.services()[0])[1]
+            self.assertEqual(hex(connection.slots()[0]), hex(wire.UNSUPPORTED))
+            self.assertEqual(connection.call(CLAIM)[0], wire.SUCCESS)
+            self.assert_status(connection.request(wire.KICK), wire.IPC_ERROR)
+        self.assertEqual(host.stop(), 0, host.said())
+        host.folder.cleanup()
+
+
+if __name__ == "__main__":
+    wiretest.main()
