@@ -333,6 +333,51 @@ kern_return_t apple_dext_allocate_dma_buffer(io_connect_t connection, uint64_t s
 /** Unmap and free the buffer. @addr: what allocation returned, else kIOReturnBadArgument. */
 kern_return_t apple_dext_free_dma_buffer(io_connect_t connection, mach_vm_address_t addr);
 
+/** One region of a batch; arguments as for apple_dext_register_dma. */
+typedef struct AppleDextDmaRequest {
+    uint64_t iova;
+    uint64_t client_va;
+    uint64_t size;
+} AppleDextDmaRequest;
+
+/** What became of it. */
+typedef struct AppleDextDmaResult {
+    kern_return_t status;
+    uint64_t bus_addr; /* its one bus segment; both 0 but with success */
+    uint64_t bus_len;
+} AppleDextDmaResult;
+
+/* Register every region that can be; without it, all or none. */
+#define APPLE_DEXT_DMA_EACH (1u << 0)
+
+/**
+ * Map many pieces of memory for the device in as few calls as the driver allows, in order. A driver
+ * that knows no batches is called once for each.
+ *
+ * @requests: @count of them, borrowed for the call; the memory as for apple_dext_register_dma
+ * @count: any number; 0 is success
+ * @flags: 0 or APPLE_DEXT_DMA_EACH
+ * @out_results: @count of them, written also on failure: each has a code of apple_dext_register_dma
+ *
+ * Returns the code of the first region that failed. Without APPLE_DEXT_DMA_EACH nothing stays
+ * registered then, and the results of the others are kIOReturnAborted. The device sees the regions
+ * come one by one. kIOReturnBadArgument without a result written: a pointer is NULL, or flags.
+ */
+kern_return_t apple_dext_register_dma_batch(io_connect_t connection,
+                                            const AppleDextDmaRequest *requests, size_t count,
+                                            uint32_t flags, AppleDextDmaResult *out_results);
+
+/**
+ * End many regions; when this returns the device can no longer reach the memory of any.
+ *
+ * @iovas: @count of them, where each region starts; borrowed for the call
+ * @out_statuses: NULL, or @count codes of apple_dext_unregister_dma, written also on failure
+ *
+ * Every one is tried. Returns the code of the first that failed.
+ */
+kern_return_t apple_dext_unregister_dma_batch(io_connect_t connection, const uint64_t *iovas,
+                                              size_t count, kern_return_t *out_statuses);
+
 /** One driver instance, that is one PCI function, as the registry describes it. */
 typedef struct AppleDextInstance {
     uint64_t entry_id;   /* registry entry ID: this attachment, until replug or reboot; 0 unknown */
@@ -425,7 +470,7 @@ typedef struct AppleDextCapabilities {
     uint64_t max_regions;    /* live DMA regions */
     uint64_t aperture_bytes; /* mapped for DMA at a time */
     uint64_t granule_bytes;  /* unit in which DMA memory is mapped */
-    uint64_t max_batch;      /* registrations a call */
+    uint64_t max_batch;      /* regions a call carries; 1: the driver knows no batches */
 } AppleDextCapabilities;
 
 /** Ask for limits and features. A driver without the extension is described by its known limits. */

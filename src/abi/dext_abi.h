@@ -44,6 +44,8 @@
     X(SET_IRQ_MASK, 16, 4, 0, 0)                                                                   \
     X(RESET_DEVICE, 17, 0, 0, 0)                                                                   \
     X(GET_CAPABILITIES, 64, 0, 6, 0)                                                               \
+    X(REGISTER_DMA_REGIONS, 65, 1, 1, 0)                                                           \
+    X(UNREGISTER_DMA_REGIONS, 66, 0, 1, 0)                                                         \
     X(GET_STATISTICS, 67, 0, 10, 0)                                                                \
     X(GET_DEVICE_STATE, 68, 0, 6, 0)                                                               \
     X(GET_CALL_COUNTS, 69, 1, 16, 0)                                                               \
@@ -99,6 +101,20 @@ struct dext_irq_state {
 #define DEXT_INTERFACE_VERSION  1
 #define DEXT_FEATURE_STATISTICS (UINT64_C(1) << 0)
 #define DEXT_FEATURE_STATE      (UINT64_C(1) << 1)
+
+/*
+ * RegisterDMARegions (ours): flags, a structure of requests -> regions registered, a structure of
+ * as many results. UnregisterDMARegions (ours): a structure of IOVAs, 64 bits each -> regions
+ * ended, a structure of as many codes, 64 bits each. Codes are IOReturns in the low 32 bits.
+ */
+#define DEXT_DMA_MAX_BATCH  4096
+#define DEXT_DMA_BATCH_EACH (UINT64_C(1) << 0) /* register what can be; else all or nothing */
+struct dext_dma_request {
+    uint64_t iova, address, bytes;
+};
+struct dext_dma_result {
+    uint64_t status, bus_address, bytes; /* the latter two 0 but with success */
+};
 
 /* GetStatistics (ours): index of each output. Counts since the dext started; all clients together.
  */

@@ -64,29 +64,42 @@ kern_return_t client_call_status(struct client_connection *connection, kern_retu
                : status;
 }
 
-kern_return_t client_call(struct client_connection *connection, enum dext_selector selector,
-                          const uint64_t *in, uint64_t *out)
+kern_return_t client_call_structures(struct client_connection *connection,
+                                     enum dext_selector selector, const uint64_t *in, uint64_t *out,
+                                     const struct client_structures *structures)
 {
     const struct selector_row *row = selector_row(selector);
     uint32_t out_count = row->out_count;
+    size_t out_bytes = structures->out_bytes;
     kern_return_t status;
 
     if (row->out_count > 0) {
         memset(out, 0, row->out_count * sizeof(*out));
     }
-    status = IOConnectCallScalarMethod(connection->port, (uint32_t)selector, in, row->in_count,
-                                       row->out_count > 0 ? out : NULL,
-                                       row->out_count > 0 ? &out_count : NULL);
+    status =
+        IOConnectCallMethod(connection->port, (uint32_t)selector, in, row->in_count, structures->in,
+                            structures->in_bytes, row->out_count > 0 ? out : NULL,
+                            row->out_count > 0 ? &out_count : NULL, structures->out,
+                            structures->out != NULL ? &out_bytes : NULL);
     status = client_call_status(connection, status);
     if (status != kIOReturnSuccess) {
         log_failed_call(row, in, status);
-    } else if (out_count < row->out_count) {
-        client_log(APPLE_DEXT_LOG_ERROR, "%s: the reply has %" PRIu32 " of %" PRIu32 " outputs",
-                   row->name, out_count, row->out_count);
+    } else if (out_count < row->out_count || out_bytes < structures->out_bytes) {
+        client_log(APPLE_DEXT_LOG_ERROR,
+                   "%s: the reply has %" PRIu32 " of %" PRIu32 " outputs, %zu of %zu bytes",
+                   row->name, out_count, row->out_count, out_bytes, structures->out_bytes);
         status = kIOReturnUnderrun;
     }
     if (status != kIOReturnSuccess && row->out_count > 0) {
         memset(out, 0, row->out_count * sizeof(*out));
     }
     return status;
+}
+
+kern_return_t client_call(struct client_connection *connection, enum dext_selector selector,
+                          const uint64_t *in, uint64_t *out)
+{
+    const struct client_structures none = {0};
+
+    return client_call_structures(connection, selector, in, out, &none);
 }

@@ -28,4 +28,18 @@ kern_return_t client_call(struct client_connection *connection, enum dext_select
  */
 kern_return_t client_call_status(struct client_connection *connection, kern_return_t status);
 
+/* What a call carries beside its scalars. */
+struct client_structures {
+    const void *in;
+    size_t in_bytes;
+    void *out; /* what it holds after a failure is not said */
+    size_t out_bytes;
+};
+
+/** The same for selectors that take and give structures; kIOReturnUnderrun also where the reply has
+ * fewer than out_bytes. */
+kern_return_t client_call_structures(struct client_connection *connection,
+                                     enum dext_selector selector, const uint64_t *in, uint64_t *out,
+                                     const struct client_structures *structures);
+
 #endif

@@ -42,6 +42,7 @@ static struct client_connection *connection_create(io_connect_t port)
     connection->port = port;
     connection->references = 1;
     atomic_init(&connection->is_claimed, false);
+    atomic_init(&connection->max_batch, 0);
     client_bar_cache_init(&connection->bars);
     client_mappings_init(&connection->mappings);
     client_irq_page_init(&connection->irq_page);

@@ -28,6 +28,7 @@ struct client_connection {
     AppleDextInstance instance;
 
     atomic_bool is_claimed; /* by this connection */
+    atomic_uint max_batch;  /* regions a call; 1: no batches; 0: not asked yet */
     struct client_bar_cache bars;
     struct client_mappings mappings;
     struct client_irq_page irq_page;

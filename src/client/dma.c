@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "client/dma.h"
+
 #include <inttypes.h>
 #include <stdbool.h>
 
@@ -19,7 +21,7 @@ static bool range_wraps(uint64_t start, uint64_t bytes)
     return bytes != 0 && start > UINT64_MAX - (bytes - 1);
 }
 
-static void undo_register(struct client_connection *connection, uint64_t iova)
+void client_dma_undo(struct client_connection *connection, uint64_t iova)
 {
     kern_return_t status = client_call(connection, DEXT_SEL_UNREGISTER_DMA_REGION, &iova, NULL);
 
@@ -39,7 +41,7 @@ static kern_return_t register_region(struct client_connection *connection, const
     kern_return_t status = client_call(connection, DEXT_SEL_REGISTER_DMA_REGION, in, out);
 
     if (status == kIOReturnUnderrun) {
-        undo_register(connection, iova); /* it was registered, but nobody knows where */
+        client_dma_undo(connection, iova); /* it was registered, but nobody knows where */
     } else if (status == kIOReturnNotAligned) {
         client_log(APPLE_DEXT_LOG_ERROR,
                    "DMA region 0x%" PRIx64 " (0x%" PRIx64
@@ -52,8 +54,31 @@ static kern_return_t register_region(struct client_connection *connection, const
                    "DMA region 0x%" PRIx64 " (0x%" PRIx64 " bytes) is fragmented: %" PRIu64
                    " segments, the first has 0x%" PRIx64 " bytes",
                    iova, size, out[REGISTER_SEGMENTS], out[REGISTER_BUS_BYTES]);
-        undo_register(connection, iova);
+        client_dma_undo(connection, iova);
         status = kIOReturnNotAligned;
+    }
+    return status;
+}
+
+static bool request_is_good(const AppleDextDmaRequest *request)
+{
+    return request->size != 0 && request->client_va != 0 &&
+           !range_wraps(request->iova, request->size) &&
+           !range_wraps(request->client_va, request->size);
+}
+
+kern_return_t client_dma_register(struct client_connection *connection,
+                                  const AppleDextDmaRequest *request, AppleDextDmaResult *result)
+{
+    const uint64_t in[] = {request->iova, request->client_va, request->size};
+    uint64_t out[CLIENT_SCALARS_MAX];
+    kern_return_t status =
+        request_is_good(request) ? register_region(connection, in, out) : kIOReturnBadArgument;
+
+    *result = (AppleDextDmaResult){.status = status};
+    if (status == kIOReturnSuccess) {
+        result->bus_addr = out[REGISTER_BUS_ADDRESS];
+        result->bus_len = out[REGISTER_BUS_BYTES];
     }
     return status;
 }
@@ -61,28 +86,28 @@ static kern_return_t register_region(struct client_connection *connection, const
 kern_return_t apple_dext_register_dma(io_connect_t connection, uint64_t iova, uint64_t client_va,
                                       uint64_t size, uint64_t *out_bus_addr, uint64_t *out_bus_len)
 {
-    const uint64_t in[] = {iova, client_va, size};
-    uint64_t out[CLIENT_SCALARS_MAX];
+    const AppleDextDmaRequest request = {.iova = iova, .client_va = client_va, .size = size};
+    AppleDextDmaResult result;
     struct client_connection *state;
     kern_return_t status;
 
-    if (size == 0 || client_va == 0 || range_wraps(iova, size) || range_wraps(client_va, size)) {
+    if (!request_is_good(&request)) {
         return kIOReturnBadArgument;
     }
     status = client_connection_enter(connection, &state);
     if (status != kIOReturnSuccess) {
         return status;
     }
-    status = register_region(state, in, out);
+    status = client_dma_register(state, &request, &result);
     client_connection_leave(state);
     if (status != kIOReturnSuccess) {
         return status;
     }
     if (out_bus_addr != NULL) {
-        *out_bus_addr = out[REGISTER_BUS_ADDRESS];
+        *out_bus_addr = result.bus_addr;
     }
     if (out_bus_len != NULL) {
-        *out_bus_len = out[REGISTER_BUS_BYTES];
+        *out_bus_len = result.bus_len;
     }
     return kIOReturnSuccess;
 }

@@ -130,6 +130,18 @@ IOReturn dext_bar_read(struct dext *dext, unsigned bar, uint64_t offset, uint64_
 IOReturn dext_bar_write(struct dext *dext, unsigned bar, uint64_t offset, uint64_t width,
                         uint64_t value);
 
+/* How a region is added. */
+enum dext_dma_shape {
+    DMA_FIRST_CHUNK, /* may become several bus segments, of which the first is told */
+    DMA_ONE_SEGMENT, /* else kIOReturnNotAligned */
+};
+/** Register one region, as RegisterDMARegion. Codes of that selector; refusals are logged. *out is
+ * borrowed until the region goes. */
+IOReturn dext_dma_add(struct dext_client *client, const struct dext_dma_request *request,
+                      enum dext_dma_shape shape, struct dext_region **out);
+/** End the region that starts at iova. kIOReturnNotFound, logged. */
+IOReturn dext_dma_remove(struct dext_client *client, iova_t iova);
+
 /** Unmap and free every region and the buffer of a client. Blocks for accesses under way. */
 void dext_dma_release(struct dext_client *client);
 void dext_buffer_free(struct dext_client *client);
@@ -151,6 +163,8 @@ IOReturn dext_buffer_release(struct dext_client *client, struct dext_arguments *
 IOReturn dext_dma_register(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_dma_unregister(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_dma_probe(struct dext_client *client, struct dext_arguments *arguments);
+IOReturn dext_dma_register_batch(struct dext_client *client, struct dext_arguments *arguments);
+IOReturn dext_dma_unregister_batch(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_config_read(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_config_write(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_bar_get_info(struct dext_client *client, struct dext_arguments *arguments);

@@ -25,31 +25,33 @@ enum dext_lock_rule {
 };
 
 /* What a row adds to the ABI's numbers and counts: function, claim rule, lock rule. */
-#define METHOD_GET_IDENTITY          dext_config_identity, CLAIM_NEVER, LOCK_DEXT
-#define METHOD_CLAIM                 dext_claim_take, CLAIM_NEVER, LOCK_DEXT
-#define METHOD_TERMINATE             dext_client_terminate, CLAIM_STRICT, LOCK_DEXT
-#define METHOD_ALLOCATE_DMA_BUFFER   dext_buffer_allocate, CLAIM_ALWAYS, LOCK_DEXT
-#define METHOD_FREE_DMA_BUFFER       dext_buffer_release, CLAIM_STRICT, LOCK_DEXT
-#define METHOD_REGISTER_DMA_REGION   dext_dma_register, CLAIM_ALWAYS, LOCK_DEXT
-#define METHOD_UNREGISTER_DMA_REGION dext_dma_unregister, CLAIM_STRICT, LOCK_DEXT
-#define METHOD_PROBE_DMA_REGION      dext_dma_probe, CLAIM_STRICT, LOCK_DEXT
-#define METHOD_CONFIG_READ           dext_config_read, CLAIM_STRICT, LOCK_DEXT
-#define METHOD_CONFIG_WRITE          dext_config_write, CLAIM_STRICT, LOCK_DEXT
-#define METHOD_GET_BAR_INFO          dext_bar_get_info, CLAIM_NEVER, LOCK_DEXT
-#define METHOD_MMIO_READ             dext_bar_mmio_read, CLAIM_STRICT, LOCK_DEXT
-#define METHOD_MMIO_WRITE            dext_bar_mmio_write, CLAIM_STRICT, LOCK_DEXT
-#define METHOD_SETUP_INTERRUPTS      dext_irq_setup, CLAIM_ALWAYS, LOCK_DEXT
-#define METHOD_CHECK_INTERRUPT       dext_irq_check, CLAIM_STRICT, LOCK_DEXT
-#define METHOD_WAIT_INTERRUPT        dext_irq_wait, CLAIM_STRICT, LOCK_DEXT
-#define METHOD_SET_IRQ_MASK          dext_irq_set_mask, CLAIM_STRICT, LOCK_DEXT
-#define METHOD_RESET_DEVICE          dext_reset_device, CLAIM_ALWAYS, LOCK_DEXT
-#define METHOD_GET_CAPABILITIES      dext_statistics_capabilities, CLAIM_NEVER, LOCK_NONE
-#define METHOD_GET_STATISTICS        dext_statistics_counters, CLAIM_NEVER, LOCK_NONE
-#define METHOD_GET_DEVICE_STATE      dext_statistics_state, CLAIM_NEVER, LOCK_NONE
-#define METHOD_GET_CALL_COUNTS       dext_statistics_calls, CLAIM_NEVER, LOCK_NONE
-#define METHOD_READ_CALLS            dext_calls_read, CLAIM_NEVER, LOCK_NONE
-#define METHOD_LIST_DMA_REGIONS      dext_dma_list, CLAIM_NEVER, LOCK_NONE
-#define METHOD_GET_BAR_RANGES        dext_bar_ranges, CLAIM_ALWAYS, LOCK_DEXT
+#define METHOD_GET_IDENTITY           dext_config_identity, CLAIM_NEVER, LOCK_DEXT
+#define METHOD_CLAIM                  dext_claim_take, CLAIM_NEVER, LOCK_DEXT
+#define METHOD_TERMINATE              dext_client_terminate, CLAIM_STRICT, LOCK_DEXT
+#define METHOD_ALLOCATE_DMA_BUFFER    dext_buffer_allocate, CLAIM_ALWAYS, LOCK_DEXT
+#define METHOD_FREE_DMA_BUFFER        dext_buffer_release, CLAIM_STRICT, LOCK_DEXT
+#define METHOD_REGISTER_DMA_REGION    dext_dma_register, CLAIM_ALWAYS, LOCK_DEXT
+#define METHOD_UNREGISTER_DMA_REGION  dext_dma_unregister, CLAIM_STRICT, LOCK_DEXT
+#define METHOD_PROBE_DMA_REGION       dext_dma_probe, CLAIM_STRICT, LOCK_DEXT
+#define METHOD_CONFIG_READ            dext_config_read, CLAIM_STRICT, LOCK_DEXT
+#define METHOD_CONFIG_WRITE           dext_config_write, CLAIM_STRICT, LOCK_DEXT
+#define METHOD_GET_BAR_INFO           dext_bar_get_info, CLAIM_NEVER, LOCK_DEXT
+#define METHOD_MMIO_READ              dext_bar_mmio_read, CLAIM_STRICT, LOCK_DEXT
+#define METHOD_MMIO_WRITE             dext_bar_mmio_write, CLAIM_STRICT, LOCK_DEXT
+#define METHOD_SETUP_INTERRUPTS       dext_irq_setup, CLAIM_ALWAYS, LOCK_DEXT
+#define METHOD_CHECK_INTERRUPT        dext_irq_check, CLAIM_STRICT, LOCK_DEXT
+#define METHOD_WAIT_INTERRUPT         dext_irq_wait, CLAIM_STRICT, LOCK_DEXT
+#define METHOD_SET_IRQ_MASK           dext_irq_set_mask, CLAIM_STRICT, LOCK_DEXT
+#define METHOD_RESET_DEVICE           dext_reset_device, CLAIM_ALWAYS, LOCK_DEXT
+#define METHOD_GET_CAPABILITIES       dext_statistics_capabilities, CLAIM_NEVER, LOCK_NONE
+#define METHOD_GET_STATISTICS         dext_statistics_counters, CLAIM_NEVER, LOCK_NONE
+#define METHOD_GET_DEVICE_STATE       dext_statistics_state, CLAIM_NEVER, LOCK_NONE
+#define METHOD_GET_CALL_COUNTS        dext_statistics_calls, CLAIM_NEVER, LOCK_NONE
+#define METHOD_READ_CALLS             dext_calls_read, CLAIM_NEVER, LOCK_NONE
+#define METHOD_LIST_DMA_REGIONS       dext_dma_list, CLAIM_NEVER, LOCK_NONE
+#define METHOD_GET_BAR_RANGES         dext_bar_ranges, CLAIM_ALWAYS, LOCK_DEXT
+#define METHOD_REGISTER_DMA_REGIONS   dext_dma_register_batch, CLAIM_ALWAYS, LOCK_DEXT
+#define METHOD_UNREGISTER_DMA_REGIONS dext_dma_unregister_batch, CLAIM_STRICT, LOCK_DEXT
 
 struct dext_method {
     const char *name; /* NULL: no such selector */
@@ -145,6 +147,10 @@ static void dext_trace(const struct dext_client *client, const struct dext_metho
     for (unsigned i = 0; i < method->scalars_in && i < arguments->scalar_in_count; i++) {
         used += (size_t)snprintf(text + used, sizeof(text) - used, "%s0x%llx", i ? "," : "",
                                  (unsigned long long)arguments->scalar_in[i]);
+    }
+    if (arguments->struct_in_bytes) {
+        snprintf(text + used, sizeof(text) - used, "%s%zu bytes", used ? "," : "",
+                 arguments->struct_in_bytes);
     }
     const char *name = status_name(status);
     trace_hop("dext", "client=%llu %s(%s) %s", (unsigned long long)client->id, method->name, text,

@@ -36,9 +36,9 @@ static void region_remove(struct dext_client *client, struct dext_region *region
 }
 
 /* The order is the real dext's; the claim was checked before. */
-static IOReturn region_check(struct dext_client *client, const uint64_t scalars[3])
+static IOReturn region_check(struct dext_client *client, const struct dext_dma_request *request)
 {
-    unsigned long long iova = scalars[0], address = scalars[1], bytes = scalars[2];
+    unsigned long long iova = request->iova, address = request->address, bytes = request->bytes;
     if (bytes == 0 || address == 0) {
         return dext_refuse(kIOReturnBadArgument, "region at 0x%llx: address 0x%llx, size 0x%llx",
                            iova, address, bytes);
@@ -48,7 +48,7 @@ static IOReturn region_check(struct dext_client *client, const uint64_t scalars[
                            "region at 0x%llx wraps: address 0x%llx, size 0x%llx", iova, address,
                            bytes);
     }
-    if (region_table_find(&client->regions, scalars[0])) {
+    if (region_table_find(&client->regions, iova)) {
         return dext_refuse(kIOReturnStillOpen, "a region starts at 0x%llx already", iova);
     }
     if (client->regions.count >= DEXT_DMA_MAX_REGIONS) {
@@ -89,28 +89,46 @@ static int region_map(struct dext_client *client, struct dext_region *region, ui
     return 0;
 }
 
-IOReturn dext_dma_register(struct dext_client *client, struct dext_arguments *arguments)
+IOReturn dext_dma_add(struct dext_client *client, const struct dext_dma_request *request,
+                      enum dext_dma_shape shape, struct dext_region **out)
 {
-    const uint64_t *scalars = arguments->scalar_in;
-    IOReturn status = region_check(client, scalars);
+    IOReturn status = region_check(client, request);
     if (status != kIOReturnSuccess) {
         return status;
     }
-    unsigned chunks = (unsigned)((scalars[2] - 1) / DEXT_DMA_CHUNK_BYTES + 1);
+    unsigned chunks = (unsigned)((request->bytes - 1) / DEXT_DMA_CHUNK_BYTES + 1);
+    if (shape == DMA_ONE_SEGMENT && chunks > 1) {
+        return dext_refuse(kIOReturnNotAligned, "region of 0x%llx bytes is no one bus segment",
+                           (unsigned long long)request->bytes);
+    }
     struct dext_region *region = calloc(1, sizeof(*region) + chunks * sizeof(region->chunks[0]));
     if (!region || region_table_prepare(&client->regions)) {
         free(region);
         return dext_refuse(kIOReturnNoMemory, "region");
     }
-    region->iova = scalars[0];
-    region->bytes = scalars[2];
-    int error = region_map(client, region, scalars[1], chunks);
+    region->iova = request->iova;
+    region->bytes = request->bytes;
+    int error = region_map(client, region, request->address, chunks);
     if (error < 0) {
         region_destroy(client->dext, region);
         return dext_refuse(status_from_errno(error), "region at 0x%llx, 0x%llx bytes",
-                           (unsigned long long)scalars[0], (unsigned long long)scalars[2]);
+                           (unsigned long long)request->iova, (unsigned long long)request->bytes);
     }
     region_table_insert(&client->regions, region);
+    *out = region;
+    return kIOReturnSuccess;
+}
+
+IOReturn dext_dma_register(struct dext_client *client, struct dext_arguments *arguments)
+{
+    const uint64_t *scalars = arguments->scalar_in;
+    const struct dext_dma_request request = {
+        .iova = scalars[0], .address = scalars[1], .bytes = scalars[2]};
+    struct dext_region *region;
+    IOReturn status = dext_dma_add(client, &request, DMA_FIRST_CHUNK, &region);
+    if (status != kIOReturnSuccess) {
+        return status;
+    }
     /* Only the first chunk is told: the caller sees a length shorter than asked (field note D12).
      */
     arguments->scalar_out[0] = 1;
@@ -119,15 +137,20 @@ IOReturn dext_dma_register(struct dext_client *client, struct dext_arguments *ar
     return kIOReturnSuccess;
 }
 
-IOReturn dext_dma_unregister(struct dext_client *client, struct dext_arguments *arguments)
+IOReturn dext_dma_remove(struct dext_client *client, iova_t iova)
 {
-    struct dext_region *region = region_table_find(&client->regions, arguments->scalar_in[0]);
+    struct dext_region *region = region_table_find(&client->regions, iova);
     if (!region) {
         return dext_refuse(kIOReturnNotFound, "no region starts at 0x%llx",
-                           (unsigned long long)arguments->scalar_in[0]);
+                           (unsigned long long)iova);
     }
     region_remove(client, region);
     return kIOReturnSuccess;
+}
+
+IOReturn dext_dma_unregister(struct dext_client *client, struct dext_arguments *arguments)
+{
+    return dext_dma_remove(client, arguments->scalar_in[0]);
 }
 
 IOReturn dext_dma_probe(struct dext_client *client, struct dext_arguments *arguments)

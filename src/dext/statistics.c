@@ -15,7 +15,7 @@ IOReturn dext_statistics_capabilities(struct dext_client *client, struct dext_ar
         limits.slots < DEXT_DMA_MAX_REGIONS ? limits.slots : DEXT_DMA_MAX_REGIONS;
     arguments->scalar_out[3] = limits.aperture_bytes;
     arguments->scalar_out[4] = limits.identity ? 1 : DART_GRANULE_BYTES;
-    arguments->scalar_out[5] = 0; /* no batch selectors */
+    arguments->scalar_out[5] = DEXT_DMA_MAX_BATCH;
     return kIOReturnSuccess;
 }
 

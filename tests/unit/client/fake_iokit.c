@@ -234,9 +234,10 @@ static kern_return_t reply_to(io_connect_t port, uint32_t selector, const uint64
     return kIOReturnSuccess;
 }
 
-kern_return_t IOConnectCallScalarMethod(mach_port_t connection, uint32_t selector,
-                                        const uint64_t *input, uint32_t inputCnt, uint64_t *output,
-                                        uint32_t *outputCnt)
+kern_return_t IOConnectCallMethod(mach_port_t connection, uint32_t selector, const uint64_t *input,
+                                  uint32_t inputCnt, const void *inputStruct, size_t inputStructCnt,
+                                  uint64_t *output, uint32_t *outputCnt, void *outputStruct,
+                                  size_t *outputStructCnt)
 {
     uint64_t out[FAKE_SCALARS] = {0};
     uint32_t count = outputCnt != NULL ? *outputCnt : 0;
@@ -244,14 +245,20 @@ kern_return_t IOConnectCallScalarMethod(mach_port_t connection, uint32_t selecto
 
     pthread_mutex_lock(&fake.lock);
     struct fake_call *call = &fake.calls[fake.call_count++ % FAKE_CALLS];
-    *call = (struct fake_call){
-        .port = connection, .selector = selector, .in_count = inputCnt, .out_capacity = count};
+    *call = (struct fake_call){.port = connection,
+                               .selector = selector,
+                               .in_count = inputCnt,
+                               .out_capacity = count,
+                               .struct_in_bytes = inputStructCnt};
     if (inputCnt > 0) {
         memcpy(call->in, input, inputCnt * sizeof(*input));
     }
     if (port_is_valid(connection)) {
         hang_while(&fake.entries[fake.port_entry[connection - FAKE_FIRST_PORT]].call_hangs);
-        status = reply_to(connection, selector, input, out, &count);
+        status = inputStructCnt > 0 && fake.structure_fn
+                     ? fake.structure_fn(selector, input, inputStruct, inputStructCnt, out,
+                                         outputStruct, outputStructCnt)
+                     : reply_to(connection, selector, input, out, &count);
     }
     pthread_mutex_unlock(&fake.lock);
     if (status == kIOReturnSuccess && outputCnt != NULL) {
@@ -259,6 +266,14 @@ kern_return_t IOConnectCallScalarMethod(mach_port_t connection, uint32_t selecto
         *outputCnt = count;
     }
     return status;
+}
+
+kern_return_t IOConnectCallScalarMethod(mach_port_t connection, uint32_t selector,
+                                        const uint64_t *input, uint32_t inputCnt, uint64_t *output,
+                                        uint32_t *outputCnt)
+{
+    return IOConnectCallMethod(connection, selector, input, inputCnt, NULL, 0, output, outputCnt,
+                               NULL, NULL);
 }
 
 /* ---- Mappings: one a type, as IOKit keeps them ---- */

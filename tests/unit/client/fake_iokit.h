@@ -63,7 +63,13 @@ struct fake_call {
     uint64_t in[FAKE_SCALARS];
     uint32_t in_count;
     uint32_t out_capacity;
+    size_t struct_in_bytes;
 };
+
+/* Answers calls that carry structures; *struct_bytes is the room, and what is given. */
+typedef kern_return_t (*fake_structure_fn)(uint32_t selector, const uint64_t *in,
+                                           const void *struct_in, size_t struct_in_bytes,
+                                           uint64_t *out, void *struct_out, size_t *struct_bytes);
 
 struct fake_bar {
     kern_return_t status;
@@ -94,6 +100,7 @@ struct fake {
 
     struct fake_reply script[FAKE_SELECTORS][FAKE_SCRIPT]; /* in order; the last one stays */
     unsigned script_length[FAKE_SELECTORS], script_next[FAKE_SELECTORS];
+    fake_structure_fn structure_fn; /* NULL: such calls are answered like the others */
     struct fake_call calls[FAKE_CALLS];
     unsigned call_count;
 

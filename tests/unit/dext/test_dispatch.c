@@ -22,7 +22,8 @@ static const struct {
     {12, 4, 0, true, false, false},  {13, 0, 1, true, true, false},
     {14, 0, 4, true, false, false},  {15, 0, 0, true, false, true},
     {16, 4, 0, true, false, false},  {17, 0, 0, true, true, false},
-    {64, 0, 6, false, false, false}, {67, 0, 10, false, false, false},
+    {64, 0, 6, false, false, false}, {65, 1, 1, true, true, false},
+    {66, 0, 1, true, false, false},  {67, 0, 10, false, false, false},
     {68, 0, 6, false, false, false}, {69, 1, 16, false, false, false},
     {70, 1, 3, false, false, false}, {71, 1, 2, false, false, false},
     {72, 1, 9, true, true, false},
@@ -45,7 +46,7 @@ static void unknown_selectors_are_unsupported(void **state)
     (void)state;
     struct fixture f;
     uint64_t out[FAKE_OUT];
-    const uint64_t far[] = {18,  63,      65,         66,         79,
+    const uint64_t far[] = {18,  63,      79,         127,        128,
                             255, 256 + 8, UINT32_MAX, UINT64_MAX, UINT64_C(1) << 32 | 8};
     fixture_set_up(&f, NULL, NULL);
     struct dext_client *client = fixture_open_claimed(&f, 0);
@@ -232,8 +233,8 @@ static void capabilities_are_the_limits_in_force(void **state)
     struct fixture f;
     uint64_t out[16];
     struct dart_options dart = {.aperture_bytes = 1 << 20, .slots = 10};
-    static const uint64_t small[6] = {1, 3, 10, 1 << 20, 16384, 0};
-    static const uint64_t usual[6] = {1, 3, 65536, UINT64_C(1536) << 20, 16384, 0};
+    static const uint64_t small[6] = {1, 3, 10, 1 << 20, 16384, 4096};
+    static const uint64_t usual[6] = {1, 3, 65536, UINT64_C(1536) << 20, 16384, 4096};
     fixture_set_up(&f, NULL, &dart);
     assert_code(CALL0(fixture_open(&f, 0), 64, out), 0);
     assert_memory_equal(out, small, sizeof(small));
