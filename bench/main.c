@@ -1,6 +1,6 @@
 /*
- * dextbench: call round trips, DMA registration, MMIO, NVMe and the vfio-user server, embedded and
- * through dextd.
+ * dextbench: call round trips, DMA registration, MMIO, interrupts, NVMe and the vfio-user server,
+ * embedded and through dextd.
  *
  * Each host is measured in a process of its own (this program with --measure), since a process
  * that has embedded a host stays with it.
@@ -21,6 +21,7 @@
 
 #include "dext-host.h"
 #include "dextd_child.h"
+#include "interrupts.h"
 #include "measure.h"
 #include "nvme.h"
 #include "report.h"
@@ -31,23 +32,27 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 struct settings {
     struct measure_plan plan;
     struct nvme_plan nvme;
-    bool has_calls, has_nvme, has_vfio_user; /* what is measured */
+    bool has_calls, has_interrupts, has_nvme, has_vfio_user; /* what is measured */
     const char *dextd;
     const char *vfio_user; /* the server's program */
     const char *host;      /* --measure: which one, else NULL */
     bool json;
 };
 
-enum { DEVICES_MAX = 5 };
+enum { DEVICES_MAX = 6, INTERRUPTS_EVERY = 20 /* rounds: they sleep most of the time */ };
 
 static const char help[] =
-    "Usage: dextbench [OPTION]... [calls | nvme | vfio-user]...\n"
+    "Usage: dextbench [OPTION]... [calls | interrupts | nvme | vfio-user]...\n"
     "\n"
     "Measure the path from a client to a simulated device, in this process (embedded) and through\n"
     "dextd. Without a word for what: all.\n"
     "\n"
     "  calls   call round trips beside a ping-pong between two processes, DMA registration with\n"
     "          many live regions, loads from mapped BARs\n"
+    "  interrupts\n"
+    "          from a vector that fires in the device to its handler, beside eventfd and futex "
+    "wakes;\n"
+    "          to a client that polls, beside a store that another process spins on\n"
     "  nvme    reads and writes of an NVMe device in memory and on a file, beside loops of pread,\n"
     "          pwrite and io_uring on the same file\n"
     "  vfio-user\n"
@@ -84,6 +89,7 @@ static int choose(struct settings *settings, char *const *words)
     bool has_all = *words == NULL;
 
     settings->has_calls = has_all;
+    settings->has_interrupts = has_all;
     settings->has_nvme = has_all;
     settings->has_vfio_user = has_all;
     if (!nvme_has_load(settings->nvme.load)) {
@@ -94,13 +100,16 @@ static int choose(struct settings *settings, char *const *words)
     for (; *words; words++) {
         if (strcmp(*words, "calls") == 0) {
             settings->has_calls = true;
+        } else if (strcmp(*words, "interrupts") == 0) {
+            settings->has_interrupts = true;
         } else if (strcmp(*words, "nvme") == 0) {
             settings->has_nvme = true;
         } else if (strcmp(*words, "vfio-user") == 0) {
             settings->has_vfio_user = true;
         } else {
             fprintf(stderr,
-                    "dextbench: unexpected argument \"%s\": want calls, nvme or vfio-user\n",
+                    "dextbench: unexpected argument \"%s\": want calls, interrupts, nvme or "
+                    "vfio-user\n",
                     *words);
             return EXIT_USAGE;
         }
@@ -175,18 +184,22 @@ struct job {
     size_t device_count;
     struct bench_file file;
     struct pingpong pingpong;
+    struct waker waker;
 };
 
 static bool job_begin(struct job *job, const struct settings *settings)
 {
-    *job = (struct job){.settings = settings};
-    if (!pingpong_open(&job->pingpong)) {
-        fprintf(stderr, "dextbench: cannot start the ping-pong: %s\n", strerror(errno));
+    *job = (struct job){.settings = settings, .waker = {.event = -1, .child = -1}};
+    if (!pingpong_open(&job->pingpong) || !waker_open(&job->waker)) {
+        fprintf(stderr, "dextbench: cannot start a process: %s\n", strerror(errno));
         return false;
     }
     if (settings->has_calls) {
         job->devices[job->device_count++] = BENCH_EDU;
         job->devices[job->device_count++] = BENCH_TESTDEV;
+    }
+    if (settings->has_interrupts) {
+        job->devices[job->device_count++] = BENCH_INTERRUPTS;
     }
     if (settings->has_vfio_user) {
         job->devices[job->device_count++] = BENCH_VFIO_USER;
@@ -202,6 +215,7 @@ static bool job_begin(struct job *job, const struct settings *settings)
 static void job_end(struct job *job)
 {
     bench_file_remove(&job->file);
+    waker_close(&job->waker); /* first: a child of later has the socket of the one before it */
     pingpong_close(&job->pingpong);
 }
 
@@ -237,6 +251,10 @@ static json_object *job_measure(struct job *job, pid_t host)
     bool ok = figures != NULL;
 
     nvme_plan.host = host;
+    if (ok && settings->has_interrupts) {
+        ok = add(figures, "interrupts",
+                 interrupts_measure(settings->plan.rounds / INTERRUPTS_EVERY + 1, &job->waker));
+    }
     if (ok && settings->has_nvme) {
         ok = add(figures, "nvme", nvme_measure(&nvme_plan, &job->file));
     }
@@ -334,6 +352,9 @@ static pid_t start_worker(const struct settings *settings, const char *host, int
     snprintf(milliseconds, sizeof(milliseconds), "%.0f", settings->nvme.seconds * 1e3);
     if (settings->has_calls) {
         argv[used++] = "calls";
+    }
+    if (settings->has_interrupts) {
+        argv[used++] = "interrupts";
     }
     if (settings->has_nvme) {
         argv[used++] = "nvme";

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "figures.h"
+#include "interrupts.h"
 #include "nvme.h"
 #include "vfio_user.h"
 
@@ -56,6 +57,9 @@ void report(json_object *embedded, json_object *dextd, bool as_json)
     if (!as_json) {
         if (member(embedded, "config_read")) {
             print_calls(embedded, dextd);
+        }
+        if (member(embedded, "interrupts")) {
+            interrupts_report(member(embedded, "interrupts"), member(dextd, "interrupts"));
         }
         if (member(embedded, "nvme")) {
             nvme_report("embedded", member(embedded, "nvme"));

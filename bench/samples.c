@@ -36,13 +36,13 @@ static int compare(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* The smallest sample that percent of all samples do not exceed. */
-static double percentile_us(const struct samples *samples, size_t percent)
+/* The smallest sample that so many in a thousand of all samples do not exceed. */
+static double percentile_us(const struct samples *samples, size_t thousandths)
 {
     if (samples->count == 0) {
         return 0;
     }
-    size_t rank = (samples->count * percent + 99) / 100;
+    size_t rank = (samples->count * thousandths + 999) / 1000;
     return samples->us[rank > 0 ? rank - 1 : 0];
 }
 
@@ -58,8 +58,9 @@ json_object *samples_json(struct samples *samples)
     json_object *object = json_object_new_object();
 
     qsort(samples->us, samples->count, sizeof(*samples->us), compare);
-    json_object_object_add(object, "p50_us", figure_json(percentile_us(samples, 50)));
-    json_object_object_add(object, "p99_us", figure_json(percentile_us(samples, 99)));
+    json_object_object_add(object, "p50_us", figure_json(percentile_us(samples, 500)));
+    json_object_object_add(object, "p99_us", figure_json(percentile_us(samples, 990)));
+    json_object_object_add(object, "p99_9_us", figure_json(percentile_us(samples, 999)));
     json_object_object_add(object, "count", json_object_new_uint64(samples->count));
     return object;
 }

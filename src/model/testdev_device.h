@@ -98,6 +98,7 @@ struct testdev_registers {
     uint32_t timer_count, timer_control, timer_ticks;
     uint64_t timer_deadline;
     uint64_t fired, sent, pending, lost;
+    uint64_t fired_at; /* host's time of the last one */
     uint32_t fired_by_vector[MSIX_MAX_VECTORS];
 
     struct testdev_copy_job copy; /* what the next command takes */

@@ -18,6 +18,7 @@ void testdev_fire(struct testdev *dev, uint32_t vector)
 {
     enum message_result result = MESSAGE_LOST;
 
+    dev->regs.fired_at = testdev_now(dev);
     if (vector < dev->options.vectors) {
         dev->regs.fired_by_vector[vector]++;
         result = msix_is_enabled(&dev->msix) ? msix_fire(&dev->msix, vector)

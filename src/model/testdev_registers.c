@@ -83,6 +83,7 @@ static const struct row rows[] = {
     {0x130, 8, READ, CONTENT(regs.sent)},
     {0x138, 8, READ, CONTENT(regs.pending)},
     {0x140, 8, READ, CONTENT(regs.lost)},
+    {0x148, 8, READ, CONTENT(regs.fired_at)},
 
     {0x200, 8, READ | WRITE, CONTENT(regs.copy.source)},
     {0x208, 8, READ | WRITE, CONTENT(regs.copy.destination)},

@@ -17,6 +17,9 @@ TIMES = ["config_read", "ping_pong", "mmio_read_call", "mmio_load_trapped", "mmi
 
 LOADS = [f"random_{what}_4k_depth_{depth}" for what in ("read", "write")
          for depth in (1, 32, 128)] + ["sequential_read_128k", "sequential_write_128k"]
+INTERRUPTS = ["handler", "eventfd", "futex", "poll", "handoff"]
+RATIOS = {"handler_to_eventfd": ("handler", "eventfd"), "handler_to_futex": ("handler", "futex"),
+          "poll_to_handoff": ("poll", "handoff")}
 VFIO_USER = ["vfio-user", "--rounds", "50", "--region-rounds", "5", "--dextd", DEXTD]
 NVME = ["nvme", "--milliseconds", "5", "--dextd", DEXTD]
 
@@ -36,6 +39,31 @@ class Bench(toolstest.ToolTest):
                 self.assertLessEqual(row["p50_us"], row["p99_us"])
             self.assertEqual([row["live"] for row in host["register_unregister"]],
                              [1, 1000, 60000])
+
+    def test_every_interrupt_figure_is_there(self):
+        result = run("--json", "--rounds", "100", "--dextd", DEXTD, "interrupts", program=DEXTBENCH)
+        figures = json.loads(self.assert_fine(result))
+        self.assertEqual(set(figures), {"embedded", "dextd"})
+        for host in figures.values():
+            self.assertEqual(set(host), {"interrupts"})
+            times = host["interrupts"]
+            self.assertEqual(set(times), {*INTERRUPTS, *RATIOS})
+            for row in (times[name] for name in INTERRUPTS):
+                self.assertGreaterEqual(row["count"], 6)
+                self.assertLessEqual(0, row["p50_us"])
+                self.assertLessEqual(row["p50_us"], row["p99_us"])
+                self.assertLessEqual(row["p99_us"], row["p99_9_us"])
+                self.assertLess(row["p99_9_us"], 1e7)
+            for ratio, (ours, floor) in RATIOS.items():
+                self.assertAlmostEqual(times[ratio], times[ours]["p50_us"] / times[floor]["p50_us"],
+                                       delta=0.01 + times[ratio] / 100)
+
+    def test_the_interrupt_table(self):
+        text = self.assert_fine(run("--rounds", "20", "--dextd", DEXTD, "interrupts",
+                                    program=DEXTBENCH))
+        for line in ("vector fires, to the handler", "eventfd wake beside it",
+                     "handler against futex", "vector fires, to who polls", "poll against store"):
+            self.assertEqual(text.count(line), 1, line)
 
     def test_every_nvme_figure_is_there(self):
         with tempfile.TemporaryDirectory(prefix="dextbench-") as folder:

@@ -345,6 +345,7 @@ static void timer_storms(void **state)
     uint64_t begun = fake->now_ns;
     fake_run(fake, 10);
     assert_true(fake->now_ns == begun + 2000);
+    assert_true(fake_read(fake, 0, 0x148, 8) == begun + 2000);
     assert_int_equal(fake->message_count, 64);
     assert_int_equal(fake->messages[63].data, 0x11f);
 
