@@ -6,8 +6,8 @@ SPDX-License-Identifier: GPL-2.0-or-later
 usage: apple_build.py [--record]
 
 Builds client library, dextctl, dext-vfio-user and the examples with -Werror, links them and looks
-into the files: for arm64 against our IOKit headers and this machine's C library with Apple's integer
-types, and for both processors against Apple's headers when DEXTLINK_APPLE_HEADERS says where they
+into the files: for arm64 against our IOKit headers and this machine's C library with Apple's
+integer types, and for both processors against Apple's headers when DEXTLINK_APPLE_HEADERS says where they
 are (apple_sdk.py). Nothing of it is run. What the files import is compared with apple_imports.txt,
 which --record writes anew.
 """
@@ -114,7 +114,8 @@ BAD = [
     ("a size where 64 bits are wanted",
      "#include <IOKit/IOKitLib.h>\nint main(void)\n{\n    size_t bytes;\n"
      "    mach_vm_address_t at;\n"
-     "    return IOConnectMapMemory64(0, 0, 0, &at, &bytes, 0);\n}\n", "incompatible pointer types"),
+     "    return IOConnectMapMemory64(0, 0, 0, &at, &bytes, 0);\n}\n",
+     "incompatible pointer types"),
     ("a width that printf is not told",
      "#include <stdint.h>\n#include <stdio.h>\nint main(void)\n{\n    uint64_t value = 1;\n"
      "    return printf(\"%lu\", value);\n}\n", "format specifies type 'unsigned long'"),
@@ -158,6 +159,8 @@ def build_points(build, where, record):
     if code != 0:
         return
     code, lines = build.compile("-k0")
+    if "undefined symbol" in "\n".join(lines):
+        lines.append(f"{RECORD.name} does not have it: if a Mac does, apple_build.py --record")
     yield code == 0, f"{where}: compiles with -Werror and links", lines
     if code != 0:
         return
@@ -220,7 +223,7 @@ def origin(symbol, known):
 
 
 def new_record(scratch):
-    """The record as the tree has it now: first without stub libraries, then with what was missed."""
+    """The record as the tree has it now: first without stub libraries, then with what it missed."""
     known, needed = origins(), set()
     for attempt in ("objects", "files"):
         folder = scratch / attempt
