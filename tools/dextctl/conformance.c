@@ -19,6 +19,8 @@
 #define TESTDEV_DEVICE_ID    0x7e57
 #define TESTDEV_SCRATCH_WORD 0x44
 
+double conformance_patience = 5.0;
+
 const char *const conformance_level_names[LEVEL_COUNT] = {"read-only",  "claimed", "dma",
                                                           "interrupts", "reset",   "terminate"};
 

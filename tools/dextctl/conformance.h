@@ -76,6 +76,9 @@ struct conformance_registers {
     uint32_t flips;
 };
 
+/* How long what must come is waited for: an interrupt, the end of a driver. Seconds. */
+extern double conformance_patience;
+
 /* A run on one device, and the test that runs now. */
 struct conformance {
     struct session session; /* not claimed */

@@ -13,12 +13,11 @@
 #include "conformance.h"
 #include "output.h"
 
-#define WORDS          4
-#define VECTORS_MAX    256
-#define PAGE_BYTES     16384
-#define MEMORY_TYPE    7
-#define ARRIVE_SECONDS 10.0     /* for what must come */
-#define SILENCE_NS     50000000 /* how long what must not come is looked for */
+#define WORDS       4
+#define VECTORS_MAX 256
+#define PAGE_BYTES  16384
+#define MEMORY_TYPE 7
+#define SILENCE_NS  50000000 /* how long what must not come is looked for */
 
 /* A client with interrupts, and the registers to fire them by. */
 struct firing {
@@ -83,7 +82,7 @@ static bool has(const uint64_t words[WORDS], uint64_t vector)
 static void want_vector(struct conformance *run, io_connect_t client, uint64_t vector)
 {
     uint64_t words[WORDS] = {0};
-    double deadline = now_ms() + ARRIVE_SECONDS * 1e3;
+    double deadline = now_ms() + conformance_patience * 1e3;
 
     while (take(run, client, words) && !has(words, vector) && now_ms() < deadline) {
         pause_ns(100000);
@@ -319,7 +318,7 @@ static void each_client(struct conformance *run)
 
 static bool page_gets(uint64_t *word, uint64_t bit)
 {
-    double deadline = now_ms() + ARRIVE_SECONDS * 1e3;
+    double deadline = now_ms() + conformance_patience * 1e3;
     while (!(__atomic_load_n(word, __ATOMIC_ACQUIRE) & bit) && now_ms() < deadline) {
         pause_ns(100000);
     }
@@ -365,7 +364,8 @@ static void wait_completes(struct conformance *run)
         pause_ns(SILENCE_NS);
         want(run, conformance_wait_count(wait, 0, 0) == 0, "it completed before anything fired");
         fire(&firing, 0);
-        want(run, conformance_wait_count(wait, 1, ARRIVE_SECONDS) == 1, "it did not complete");
+        want(run, conformance_wait_count(wait, 1, conformance_patience) == 1,
+             "it did not complete");
         want_vector(run, firing.client, 0);
         quiet(&firing, 0);
         fire(&firing, 0);
@@ -384,12 +384,12 @@ static void wait_at_once(struct conformance *run)
     struct conformance_wait *wait = conformance_wait_create();
     if (want(run, wait != NULL, "no memory") && begin(run, &firing) && map_page(run, &firing)) {
         fire(&firing, 0);
-        double deadline = now_ms() + ARRIVE_SECONDS * 1e3;
+        double deadline = now_ms() + conformance_patience * 1e3;
         while (!__atomic_load_n(&firing.page[0], __ATOMIC_ACQUIRE) && now_ms() < deadline) {
             pause_ns(100000);
         }
         want_code(run, conformance_wait_arm(wait, firing.client), KERN_SUCCESS, "WaitInterrupt");
-        want(run, conformance_wait_count(wait, 1, ARRIVE_SECONDS) == 1,
+        want(run, conformance_wait_count(wait, 1, conformance_patience) == 1,
              "it did not complete with a vector pending");
         quiet(&firing, 0);
         finish(&firing);
@@ -406,7 +406,7 @@ static void wait_newest(struct conformance *run)
         want_code(run, conformance_wait_arm(old, firing.client), KERN_SUCCESS, "WaitInterrupt");
         want_code(run, conformance_wait_arm(new, firing.client), KERN_SUCCESS, "WaitInterrupt");
         fire(&firing, 0);
-        want(run, conformance_wait_count(new, 1, ARRIVE_SECONDS) == 1,
+        want(run, conformance_wait_count(new, 1, conformance_patience) == 1,
              "the newer did not complete");
         want_vector(run, firing.client, 0);
         quiet(&firing, 0);
