@@ -4,9 +4,10 @@ options, exporting the functions of its header and nothing else.
 
 SPDX-License-Identifier: GPL-2.0-or-later
 
-usage: test_amalgamation.py NM LIBRARY OPTION...
+usage: test_amalgamation.py NM LIBRARY CONSUMER OPTION...
 
-LIBRARY is the client library as Meson built it, OPTIONs are QEMU's. With DEXTLINK_APPLE_HEADERS the
+LIBRARY is the client library as Meson built it, CONSUMER what uses it as QEMU does, OPTIONs are
+QEMU's. With DEXTLINK_APPLE_HEADERS the
 file is compiled against Apple's headers, too.
 """
 import os
@@ -24,7 +25,7 @@ import amalgamate
 import exports
 import lintlib
 
-NM, LIBRARY, *OPTIONS = sys.argv[1:]
+NM, LIBRARY, CONSUMER, *OPTIONS = sys.argv[1:]
 SCRIPT = ROOT / "packaging/qemu/amalgamate.py"
 OURS = ["-isystem", str(ROOT / "src/iokit/include")]
 CLANG = ["-Wno-unknown-warning-option"]  # some options are gcc's
@@ -91,6 +92,14 @@ def exports_are_the_header(folder):
     return exports.differences(wanted, defined) + [
         f"needed, not by the library: {name}"
         for name in sorted(imports(folder / "client.o") - imports(LIBRARY))]
+
+
+def unused_by_the_consumer():
+    """Functions of the first part of the header that the consumer does not call."""
+    text = (ROOT / "include/apple-dext-client.h").read_text(encoding="utf-8")
+    part, mark, _ = text.partition("/* ==== Additions")
+    wanted = exports.declared(part)
+    return sorted(wanted - imports(CONSUMER)) if mark and len(wanted) > 20 else ["no part found"]
 
 
 def with_other_options(scratch):
@@ -224,6 +233,8 @@ def points(scratch):
         yield said == "", title, said.splitlines()
     said = exports_are_the_header(folder)
     yield not said, "it exports the functions of the header, and needs what the library needs", said
+    said = unused_by_the_consumer()
+    yield not said, "the stand-in for QEMU's back end uses every function of QEMU's", said
     if shutil.which("clang-format"):
         said = with_other_options(scratch)
         yield not said, "as QEMU's style wants it", said
