@@ -509,6 +509,71 @@ kern_return_t apple_dext_get_statistics(io_connect_t connection,
 kern_return_t apple_dext_get_call_counts(io_connect_t connection, uint64_t first,
                                          uint64_t out_counts[APPLE_DEXT_CALL_COUNTS]);
 
+typedef enum AppleDextCallKind {
+    APPLE_DEXT_CALL_METHOD = 0, /* of a selector; inputs: its scalars */
+    APPLE_DEXT_CALL_LOAD = 1,   /* through a mapped BAR, trapped; memory type, offset, width */
+    APPLE_DEXT_CALL_STORE = 2,  /* the same, and the value */
+    APPLE_DEXT_CALL_MAP = 3     /* of memory; its type */
+} AppleDextCallKind;
+
+#define APPLE_DEXT_CALL_INPUTS 4
+
+/** A call that the driver served. */
+typedef struct AppleDextCall {
+    uint64_t sequence;    /* calls are numbered from 0 in the order in which they ended */
+    uint64_t start_ns;    /* of the monotonic clock where the driver runs */
+    uint64_t duration_ns; /* with the wait for other clients' calls */
+    uint64_t inputs[APPLE_DEXT_CALL_INPUTS]; /* the first; 0 where hidden, or none */
+    uint32_t selector;                       /* of a method, else 0 */
+    kern_return_t code;
+    uint32_t client;     /* number of the connection at this driver, from 1 */
+    uint32_t process;    /* process id of that client; 0 unknown */
+    uint8_t kind;        /* AppleDextCallKind, or one that came later */
+    uint8_t input_count; /* as many as the call had, also above APPLE_DEXT_CALL_INPUTS */
+    uint8_t hidden;      /* bit i: input i is an address in the client's process, not told */
+} AppleDextCall;
+
+#define APPLE_DEXT_CALLS_KEPT 1024
+#define APPLE_DEXT_CALLS_NEW  UINT64_MAX
+
+/**
+ * Read what clients called of late, all of them together. The driver keeps the last
+ * APPLE_DEXT_CALLS_KEPT calls, always; calls of this function are not among them.
+ *
+ * @cursor: the number to begin at, and then the one to go on with: 0 for all there are,
+ * APPLE_DEXT_CALLS_NEW for what comes from now on
+ * @out_calls: room for *count, ascending
+ * @count: room, at least 1, and then how many came; 0: there is nothing new
+ * @out_lost: how many from the cursor on had been overwritten
+ *
+ * kIOReturnUnsupported: the driver keeps no record, as the real one.
+ */
+kern_return_t apple_dext_read_calls(io_connect_t connection, uint64_t *cursor,
+                                    AppleDextCall *out_calls, size_t *count, uint64_t *out_lost);
+
+/** A bus segment that is mapped for the device; a region is one, or several. */
+typedef struct AppleDextDmaSegment {
+    uint64_t iova;     /* as registered; 0 for a buffer */
+    uint64_t bus_addr; /* where the device finds it */
+    uint64_t bus_len;
+    uint32_t client;   /* whose it is, as in AppleDextCall */
+    uint8_t is_buffer; /* of apple_dext_allocate_dma_buffer */
+} AppleDextDmaSegment;
+
+/**
+ * List what all clients have mapped for the device, lowest bus address first. Where the memory lies
+ * in a client's process is not told. What comes or goes between two calls may be missed.
+ *
+ * @cursor: 0 to begin; then where to go on, 0: the list is complete
+ * @out_segments: room for *count
+ * @count: room, at least 1, and then how many came
+ *
+ * kIOReturnUnsupported: the driver does not tell. kIOReturnInternalError: its answer makes no
+ * sense.
+ */
+kern_return_t apple_dext_list_dma_segments(io_connect_t connection, uint64_t *cursor,
+                                           AppleDextDmaSegment *out_segments, size_t *count);
+
 #define APPLE_DEXT_BAR_RANGES 4
 
 /** Part of a BAR, in bytes. */

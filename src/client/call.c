@@ -84,11 +84,14 @@ kern_return_t client_call_structures(struct client_connection *connection,
     status = client_call_status(connection, status);
     if (status != kIOReturnSuccess) {
         log_failed_call(row, in, status);
-    } else if (out_count < row->out_count || out_bytes < structures->out_bytes) {
+    } else if (out_count < row->out_count ||
+               (structures->out_got == NULL && out_bytes < structures->out_bytes)) {
         client_log(APPLE_DEXT_LOG_ERROR,
                    "%s: the reply has %" PRIu32 " of %" PRIu32 " outputs, %zu of %zu bytes",
                    row->name, out_count, row->out_count, out_bytes, structures->out_bytes);
         status = kIOReturnUnderrun;
+    } else if (structures->out_got != NULL) {
+        *structures->out_got = out_bytes;
     }
     if (status != kIOReturnSuccess && row->out_count > 0) {
         memset(out, 0, row->out_count * sizeof(*out));

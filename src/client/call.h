@@ -34,6 +34,7 @@ struct client_structures {
     size_t in_bytes;
     void *out; /* what it holds after a failure is not said */
     size_t out_bytes;
+    size_t *out_got; /* NULL: all of out_bytes must come; else how many came */
 };
 
 /** The same for selectors that take and give structures; kIOReturnUnderrun also where the reply has

@@ -80,6 +80,9 @@ class Calls(wiretest.WireTest):
             one.call(STATISTICS)
             other.call(STATISTICS)
         seen = [read_calls(connection, first) for connection in (one, other)]
+        for calls, _, _ in seen:
+            for call in calls:
+                del call["start"]  # differs by what two conversions do
         self.assertEqual(seen[0], seen[1])
         self.assertEqual(len({call["client"] for call in seen[0][0]}), 2)
         self.assertEqual(len(seen[0][0]), 6)

@@ -255,7 +255,7 @@ kern_return_t IOConnectCallMethod(mach_port_t connection, uint32_t selector, con
     }
     if (port_is_valid(connection)) {
         hang_while(&fake.entries[fake.port_entry[connection - FAKE_FIRST_PORT]].call_hangs);
-        status = inputStructCnt > 0 && fake.structure_fn
+        status = (inputStructCnt > 0 || outputStruct != NULL) && fake.structure_fn
                      ? fake.structure_fn(selector, input, inputStruct, inputStructCnt, out,
                                          outputStruct, outputStructCnt)
                      : reply_to(connection, selector, input, out, &count);
