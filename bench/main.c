@@ -61,6 +61,7 @@ static const char help[] =
     "\n"
     "  --rounds N          calls and loads (20000)\n"
     "  --region-rounds N   registrations at each number of live regions (2000)\n"
+    "  --live N            live regions at most, of 1, 1000 and 60000 (60000)\n"
     "  --milliseconds N    of each NVMe figure (250)\n"
     "  --load TEXT         NVMe loads with TEXT in their name, as the table has it; default: all\n"
     "  --directory DIR     where a file of 128 MiB is made meanwhile; default: TMPDIR, else /tmp\n"
@@ -120,17 +121,12 @@ static int choose(struct settings *settings, char *const *words)
 static int parse(struct settings *settings, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"rounds", required_argument, NULL, 'r'},
-        {"region-rounds", required_argument, NULL, 'g'},
-        {"milliseconds", required_argument, NULL, 's'},
-        {"load", required_argument, NULL, 'l'},
-        {"directory", required_argument, NULL, 'D'},
-        {"dextd", required_argument, NULL, 'd'},
-        {"server", required_argument, NULL, 'v'},
-        {"measure", required_argument, NULL, 'm'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"rounds", required_argument, NULL, 'r'},  {"region-rounds", required_argument, NULL, 'g'},
+        {"live", required_argument, NULL, 'n'},    {"milliseconds", required_argument, NULL, 's'},
+        {"load", required_argument, NULL, 'l'},    {"directory", required_argument, NULL, 'D'},
+        {"dextd", required_argument, NULL, 'd'},   {"server", required_argument, NULL, 'v'},
+        {"measure", required_argument, NULL, 'm'}, {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     int option;
     int status = 0;
@@ -143,6 +139,9 @@ static int parse(struct settings *settings, int argc, char **argv)
             break;
         case 'g':
             status = number("region-rounds", optarg, &settings->plan.region_rounds);
+            break;
+        case 'n':
+            status = number("live", optarg, &settings->plan.live_most);
             break;
         case 's':
             status = number("milliseconds", optarg, &milliseconds);
@@ -325,14 +324,17 @@ static pid_t start_worker(const struct settings *settings, const char *host, int
 {
     char rounds[24];
     char region_rounds[24];
+    char live[24];
     char milliseconds[24];
-    const char *argv[24] = {"dextbench",
+    const char *argv[28] = {"dextbench",
                             "--measure",
                             host,
                             "--rounds",
                             rounds,
                             "--region-rounds",
                             region_rounds,
+                            "--live",
+                            live,
                             "--milliseconds",
                             milliseconds,
                             "--directory",
@@ -343,12 +345,13 @@ static pid_t start_worker(const struct settings *settings, const char *host, int
                             settings->dextd,
                             "--server",
                             settings->vfio_user};
-    size_t used = 17;
+    size_t used = 19;
     posix_spawn_file_actions_t actions;
     pid_t child = -1;
 
     snprintf(rounds, sizeof(rounds), "%" PRIu64, settings->plan.rounds);
     snprintf(region_rounds, sizeof(region_rounds), "%" PRIu64, settings->plan.region_rounds);
+    snprintf(live, sizeof(live), "%" PRIu64, settings->plan.live_most);
     snprintf(milliseconds, sizeof(milliseconds), "%.0f", settings->nvme.seconds * 1e3);
     if (settings->has_calls) {
         argv[used++] = "calls";
@@ -406,7 +409,7 @@ int main(int argc, char **argv)
     const char *from_environment = getenv("DEXTD");
     const char *directory = getenv("TMPDIR");
     struct settings settings = {
-        .plan = {.rounds = 20000, .region_rounds = 2000},
+        .plan = {.rounds = 20000, .region_rounds = 2000, .live_most = 60000},
         .nvme = {.seconds = 0.25, .load = "", .directory = directory ? directory : "/tmp"},
         .dextd = from_environment ? from_environment : DEXTD_PATH,
         .vfio_user = VFIO_USER_PATH,

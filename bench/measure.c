@@ -26,6 +26,11 @@
 static const uint64_t live_counts[] = {1, 1000, 60000};
 #define LIVE_COUNTS (sizeof(live_counts) / sizeof(*live_counts))
 
+static uint64_t live_count(const struct measure_plan *plan, size_t index)
+{
+    return live_counts[index] < plan->live_most ? live_counts[index] : plan->live_most;
+}
+
 static bool complain(const char *what, kern_return_t code)
 {
     fprintf(stderr, "dextbench: %s: %s\n", what, apple_dext_status_text(code));
@@ -157,7 +162,8 @@ static double p50_of(json_object *rows, size_t index)
     return json_object_get_double(value);
 }
 
-static bool measure_regions(io_connect_t connection, uint64_t rounds, json_object *figures)
+static bool measure_regions(io_connect_t connection, const struct measure_plan *plan,
+                            json_object *figures)
 {
     const size_t bytes = (size_t)((live_counts[LIVE_COUNTS - 1] + 1) * REGION_BYTES);
     uint8_t *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -168,8 +174,8 @@ static bool measure_regions(io_connect_t connection, uint64_t rounds, json_objec
     json_object *rows = json_object_new_array();
     bool ok = true;
     for (size_t i = 0; i < LIVE_COUNTS && ok; i++) {
-        ok = measure_live(connection, memory, i ? live_counts[i - 1] : 0, live_counts[i], rounds,
-                          rows);
+        ok = measure_live(connection, memory, i ? live_count(plan, i - 1) : 0, live_count(plan, i),
+                          plan->region_rounds, rows);
     }
     if (ok) {
         json_object_object_add(figures, "register_ratio_last_first",
@@ -257,7 +263,7 @@ json_object *measure_host(const struct measure_plan *plan, struct pingpong *ping
     apple_dext_disconnect(edu);
     apple_dext_disconnect(testdev);
     edu = ok ? open_claimed(1) : IO_OBJECT_NULL;
-    ok = edu != IO_OBJECT_NULL && measure_regions(edu, plan->region_rounds, figures);
+    ok = edu != IO_OBJECT_NULL && measure_regions(edu, plan, figures);
     if (!ok) {
         json_object_put(figures);
         return NULL;

@@ -17,6 +17,7 @@
 struct measure_plan {
     uint64_t rounds;        /* of calls and loads */
     uint64_t region_rounds; /* of register + unregister, at each number of live regions */
+    uint64_t live_most;     /* no number of live regions is above */
 };
 
 /**

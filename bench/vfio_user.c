@@ -27,6 +27,11 @@
 static const uint64_t live_counts[] = {1, 1000, 60000};
 #define LIVE_COUNTS (sizeof(live_counts) / sizeof(*live_counts))
 
+static uint64_t live_count(const struct measure_plan *plan, size_t index)
+{
+    return live_counts[index] < plan->live_most ? live_counts[index] : plan->live_most;
+}
+
 static bool read_register(struct vfio_user *peer)
 {
     const struct vu_access access = {.region = VU_REGION_BAR0, .count = 4};
@@ -138,7 +143,8 @@ static bool measure_live(struct vfio_user *peer, int file, uint64_t have, uint64
     return ok;
 }
 
-static bool measure_maps(struct vfio_user *peer, uint64_t rounds, json_object *figures)
+static bool measure_maps(struct vfio_user *peer, const struct measure_plan *plan,
+                         json_object *figures)
 {
     json_object *rows = json_object_new_array();
     int file = memfd_create("guest", MFD_CLOEXEC);
@@ -149,7 +155,8 @@ static bool measure_maps(struct vfio_user *peer, uint64_t rounds, json_object *f
         fprintf(stderr, "dextbench: cannot make the guest's memory: %s\n", strerror(errno));
     }
     for (size_t i = 0; ok && i < LIVE_COUNTS; i++) {
-        ok = measure_live(peer, file, i ? live_counts[i - 1] : 0, live_counts[i], rounds, rows);
+        ok = measure_live(peer, file, i ? live_count(plan, i - 1) : 0, live_count(plan, i),
+                          plan->region_rounds, rows);
     }
     if (file >= 0) {
         close(file);
@@ -216,7 +223,7 @@ json_object *vfio_user_measure(struct vfio_user *peer, const struct measure_plan
     /* Interrupts first: with memory mapped the server would ask for some of it. */
     if (measure_reads(peer, pingpong, plan->rounds, figures) &&
         measure_interrupts(peer, plan->rounds / 4 + 1, figures) &&
-        measure_maps(peer, plan->region_rounds, figures)) {
+        measure_maps(peer, plan, figures)) {
         return figures;
     }
     json_object_put(figures);

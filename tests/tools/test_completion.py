@@ -22,7 +22,7 @@ SCRIPTS = Path(sys.argv[5]) / "completions"
 DEVICES = "--device edu,addr=01:00.0 --device testdev,addr=02:00.0"
 HOST = {"--device", "--page-size", "--access"}
 
-# A line up to the tab key, and what is offered, where there are a file report.tar and a folder host.
+# A line up to the tab key, and what is offered in a folder with a file report.tar and a folder host.
 LINES = {
     "dextctl sh": {"show"},
     "dextctl re": {"reset"},
@@ -136,7 +136,8 @@ class Bash(Shell):
 
     def test_tab_in_a_shell(self):
         """A whole address by the tab key, colon and all."""
-        said = on_a_terminal(["bash", "--norc", "-i"], self.data, f'source "{SCRIPTS}/dextctl.bash"\n'
+        said = on_a_terminal(["bash", "--norc", "-i"], self.data,
+                             f'source "{SCRIPTS}/dextctl.bash"\n'
                              f"dextctl bar read {DEVICES} 02:0\t 0 0; exit\n", PS1="")
         self.assertIn("0x54534554", said)
 

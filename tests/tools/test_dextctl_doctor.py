@@ -84,14 +84,27 @@ class Doctor(Examination):
                 print(f"# {device}: {report['wall_ms']:.1f} ms")
 
     def test_each_fault_is_named_and_no_other(self):
-        for fault, (wanted, devices, status) in FAULTS.items():
-            for letter in devices:
+        """Each on a device of its own; those that fail the check apart from those that warn."""
+        for status in (0, 1):
+            broken = [(fault, letter) for fault, row in FAULTS.items() if row[2] == status
+                      for letter in row[1]]
+            arguments = []
+            for number, (fault, letter) in enumerate(broken, 1):
+                model = DEVICES[letter].split(",")[0]
+                arguments += ["--device", f"{model},addr={number:02x}:00.0,fault={fault}"]
+            devices = self.examine(*arguments, status=status)["devices"]
+            self.assertEqual(len(devices), len(broken))
+            for (fault, letter), device in zip(broken, devices):
                 with self.subTest(fault, device=letter):
-                    steps = self.device("--device", f"{DEVICES[letter]},fault={fault}",
-                                        status=status)
-                    self.assertEqual(findings(steps), [wanted])
-                    results = {step["result"] for step in steps}
+                    self.assertEqual(findings(device["steps"]), [FAULTS[fault][0]])
+                    results = {step["result"] for step in device["steps"]}
                     self.assertEqual("failed" in results, status == 1)
+
+    def test_one_fault_alone_sets_the_status(self):
+        for fault in ("bars", "link"):
+            wanted, _, status = FAULTS[fault]
+            steps = self.device("--device", f"{TESTDEV},fault={fault}", status=status)
+            self.assertEqual(findings(steps), [wanted])
 
     def test_faults_are_those_documented(self):
         complaint = run("list", "--device", f"{EDU},fault=none").err
@@ -138,6 +151,15 @@ class Doctor(Examination):
                          ["not-found"])
         self.assertEqual(findings(self.device(status=1)), ["no-devices"])
 
+    def test_other_functions_of_its_slot(self):
+        """B6, F8: a hot reset hits them too."""
+        report = self.examine("--device", "edu,addr=01:00.0", "--device", "edu,addr=01:00.3",
+                              "--device", "edu,addr=02:00.0",
+                              "--device", "edu,addr=02:00.1,root=elsewhere")
+        self.assertEqual({device["address"]: "beside other functions" in device["steps"][0]["text"]
+                          for device in report["devices"]},
+                         {"01:00.0": True, "01:00.3": True, "02:00.0": False, "02:00.1": False})
+
     def test_faults_of_before_and_dextd(self):
         with Dextd(f"{EDU},fault=dma-address", TESTDEV) as dextd:
             report = self.examine(status=1, socket=dextd.socket)
@@ -176,13 +198,17 @@ class Doctor(Examination):
         self.assertNotIn("bus mastering off", texts["dma"])
         self.assertIn("no copy", texts["dma"])
         self.assertIn("32 MSI-X vectors granted; not fired", texts["interrupts"])
-        for fault, wanted in (("gone", "device-gone"), ("ones", "device-gone"),
-                              ("retry", "config-retry"), ("decode", "decode-off"),
-                              ("bars", "bars-unassigned"), ("vectors", "irq-none"),
-                              ("fragmented", "dma-fragmented")):
-            with self.subTest(fault):
-                steps = self.device("--device", f"{device},fault={fault}", status=1)
-                self.assertEqual(findings(steps), [wanted])
+        faults = {"gone": "device-gone", "ones": "device-gone", "retry": "config-retry",
+                  "decode": "decode-off", "bars": "bars-unassigned", "vectors": "irq-none",
+                  "fragmented": "dma-fragmented"}
+        arguments = []
+        for number, fault in enumerate(faults, 1):
+            arguments += ["--device",
+                          f"testdev,addr={number:02x}:00.0,extensions=off,fault={fault}"]
+        devices = self.examine(*arguments, status=1)["devices"]
+        self.assertEqual({fault: findings(device["steps"])
+                          for fault, device in zip(faults, devices)},
+                         {fault: [wanted] for fault, wanted in faults.items()})
 
     def test_text(self):
         out = self.assert_fine(run("doctor", "01:00.0", "--device", EDU))

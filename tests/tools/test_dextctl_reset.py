@@ -130,6 +130,26 @@ class Consent(toolstest.ToolTest):
 
 
 class Verified(toolstest.ToolTest):
+    @classmethod
+    def setUpClass(cls):
+        """A step of a reset is given a second for the device to answer: wait for all at once."""
+        cls.slow = {how: subprocess.Popen(  # pylint: disable=consider-using-with
+            [DEXTCTL, "reset", AT, "--device", f"{TESTDEV},{how}"], env=environment(), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                    for how in ("fault=retry", "reset=dead")}
+
+    @classmethod
+    def tearDownClass(cls):
+        for process in cls.slow.values():
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            process.stderr.close()
+
+    def slow_result(self, how):
+        out, err = self.slow[how].communicate(timeout=toolstest.SECONDS)
+        return toolstest.Result(self.slow[how].returncode, out, err)
+
     def test_checks(self):
         with Dextd(TESTDEV) as host:
             got = json.loads(self.assert_fine(run("reset", AT, "--json", socket=host.socket)))
@@ -148,9 +168,14 @@ class Verified(toolstest.ToolTest):
                          ["skipped"])
 
     def test_a_device_that_asks_for_a_retry_is_revived(self):
-        out = self.assert_fine(run("reset", AT, "--device", TESTDEV + ",fault=retry"))
+        out = self.assert_fine(self.slow_result("fault=retry"))
         self.assertIn("does not answer with its ids", out)
         self.assertIn("nothing to compare with", out)
+
+    def test_a_device_that_does_not_come_back(self):
+        result = self.slow_result("reset=dead")
+        self.assertEqual(result.status, 1)
+        self.assertRegex(result.err, r"^dextctl: 02:00\.0: reset failed.*not responding[^\n]*\n$")
 
     def test_a_device_that_is_gone(self):
         result = run("reset", AT, "--device", TESTDEV + ",fault=gone")

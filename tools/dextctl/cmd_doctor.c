@@ -52,9 +52,30 @@ static void run_check(struct doctor_report *report, struct patient *patient,
     doctor_report_step(report, &step);
 }
 
-static void examine(struct doctor_report *report, const AppleDextInstance *instance,
+/* Everything there is, listed once. */
+struct instances {
+    AppleDextInstance *all;
+    size_t count;
+};
+
+/* Other functions of the same slot: they share its fate in a reset (field notes B6, F8). */
+static unsigned int count_siblings(const struct instances *instances,
+                                   const AppleDextInstance *instance)
+{
+    unsigned int siblings = 0;
+
+    for (size_t i = 0; i < instances->count; i++) {
+        const AppleDextInstance *it = &instances->all[i];
+        siblings += it->has_address && it->bus == instance->bus && it->device == instance->device &&
+                    it->function != instance->function && strcmp(it->root, instance->root) == 0;
+    }
+    return siblings;
+}
+
+static void examine(struct doctor_report *report, const struct instances *instances, size_t index,
                     struct bundle *bundle)
 {
+    const AppleDextInstance *instance = &instances->all[index];
     struct patient *patient = calloc(1, sizeof(*patient));
     char address[INSTANCE_TEXT_BYTES];
     char title[ADDRESS_ROOT_BYTES + INSTANCE_TEXT_BYTES + 16];
@@ -65,6 +86,7 @@ static void examine(struct doctor_report *report, const AppleDextInstance *insta
         return;
     }
     patient->instance = *instance;
+    patient->siblings = count_siblings(instances, instance);
     snprintf(patient->name, sizeof(patient->name), "%s/%s", instance->root,
              instance_address_text(instance, address));
     patient->session.name = patient->name;
@@ -104,23 +126,22 @@ static bool is_wanted(const AppleDextInstance *instance, const char *name,
 static void examine_all(struct doctor_report *report, const char *name,
                         const struct address *address, struct bundle *bundle)
 {
-    AppleDextInstance *instances = NULL;
-    size_t count = 0;
+    struct instances instances = {0};
     unsigned int found = 0;
 
-    kern_return_t code = apple_dext_list(&instances, &count);
-    if (code != KERN_SUCCESS || count == 0) {
+    kern_return_t code = apple_dext_list(&instances.all, &instances.count);
+    if (code != KERN_SUCCESS || instances.count == 0) {
         report_missing(report, FINDING_NO_DEVICES,
                        code == KERN_SUCCESS ? "there are no devices" : code_text(code));
         return;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (is_wanted(&instances[i], name, address)) {
-            examine(report, &instances[i], bundle);
+    for (size_t i = 0; i < instances.count; i++) {
+        if (is_wanted(&instances.all[i], name, address)) {
+            examine(report, &instances, i, bundle);
             found++;
         }
     }
-    apple_dext_free_list(instances);
+    apple_dext_free_list(instances.all);
     if (!found) {
         char text[96];
         snprintf(text, sizeof(text), "no device is at %.64s", name);

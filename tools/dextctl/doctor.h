@@ -82,6 +82,7 @@ enum doctor_need {
 /* A device and what has been learnt about it. */
 struct patient {
     AppleDextInstance instance;
+    unsigned int siblings;                               /* other functions of its slot */
     char name[ADDRESS_ROOT_BYTES + INSTANCE_TEXT_BYTES]; /* as address_parse takes it */
     struct session session;
     unsigned int broken; /* of enum doctor_need */

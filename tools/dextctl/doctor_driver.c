@@ -6,40 +6,19 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "doctor.h"
 
 #define BUDGET_WARN_PERCENT 80 /* field note D5 */
 
-/* Other functions of the same slot: they share its fate in a reset (field notes B6, F8). */
-static unsigned int count_siblings(const AppleDextInstance *instance)
-{
-    AppleDextInstance *instances = NULL;
-    size_t count = 0;
-    unsigned int siblings = 0;
-
-    if (apple_dext_list(&instances, &count) != KERN_SUCCESS) {
-        return 0;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const AppleDextInstance *it = &instances[i];
-        siblings += it->has_address && it->bus == instance->bus && it->device == instance->device &&
-                    it->function != instance->function && strcmp(it->root, instance->root) == 0;
-    }
-    apple_dext_free_list(instances);
-    return siblings;
-}
-
 void doctor_check_registry(struct patient *patient, struct doctor_step *step)
 {
     const AppleDextInstance *instance = &patient->instance;
     char ids[INSTANCE_TEXT_BYTES];
-    unsigned int siblings = count_siblings(instance);
 
     doctor_say(step, "%s %s under %s%s", instance_ids_text(instance, ids),
                instance->has_ids ? class_text(instance->class_code) : "device", instance->root,
-               siblings ? ", beside other functions of its slot" : "");
+               patient->siblings ? ", beside other functions of its slot" : "");
 }
 
 void doctor_check_open(struct patient *patient, struct doctor_step *step)
