@@ -21,6 +21,7 @@
 
 #include "dext-host.h"
 #include "dextd_child.h"
+#include "dma.h"
 #include "interrupts.h"
 #include "measure.h"
 #include "nvme.h"
@@ -32,23 +33,25 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 struct settings {
     struct measure_plan plan;
     struct nvme_plan nvme;
-    bool has_calls, has_interrupts, has_nvme, has_vfio_user; /* what is measured */
+    bool has_calls, has_dma, has_interrupts, has_nvme, has_vfio_user; /* what is measured */
     const char *dextd;
     const char *vfio_user; /* the server's program */
     const char *host;      /* --measure: which one, else NULL */
     bool json;
 };
 
-enum { DEVICES_MAX = 6, INTERRUPTS_EVERY = 20 /* rounds: they sleep most of the time */ };
+enum { DEVICES_MAX = 7, INTERRUPTS_EVERY = 20 /* rounds: they sleep most of the time */ };
 
 static const char help[] =
-    "Usage: dextbench [OPTION]... [calls | interrupts | nvme | vfio-user]...\n"
+    "Usage: dextbench [OPTION]... [calls | dma | interrupts | nvme | vfio-user]...\n"
     "\n"
     "Measure the path from a client to a simulated device, in this process (embedded) and through\n"
     "dextd. Without a word for what: all.\n"
     "\n"
     "  calls   call round trips beside a ping-pong between two processes, DMA registration with\n"
     "          many live regions, loads from mapped BARs\n"
+    "  dma     register + unregister, one by one and by the batch, with many live regions, beside\n"
+    "          ping-pongs and calls, and what a region takes of the host's memory\n"
     "  interrupts\n"
     "          from a vector that fires in the device to its handler, beside eventfd and futex "
     "wakes;\n"
@@ -90,6 +93,7 @@ static int choose(struct settings *settings, char *const *words)
     bool has_all = *words == NULL;
 
     settings->has_calls = has_all;
+    settings->has_dma = has_all;
     settings->has_interrupts = has_all;
     settings->has_nvme = has_all;
     settings->has_vfio_user = has_all;
@@ -101,6 +105,8 @@ static int choose(struct settings *settings, char *const *words)
     for (; *words; words++) {
         if (strcmp(*words, "calls") == 0) {
             settings->has_calls = true;
+        } else if (strcmp(*words, "dma") == 0) {
+            settings->has_dma = true;
         } else if (strcmp(*words, "interrupts") == 0) {
             settings->has_interrupts = true;
         } else if (strcmp(*words, "nvme") == 0) {
@@ -109,7 +115,7 @@ static int choose(struct settings *settings, char *const *words)
             settings->has_vfio_user = true;
         } else {
             fprintf(stderr,
-                    "dextbench: unexpected argument \"%s\": want calls, interrupts, nvme or "
+                    "dextbench: unexpected argument \"%s\": want calls, dma, interrupts, nvme or "
                     "vfio-user\n",
                     *words);
             return EXIT_USAGE;
@@ -197,6 +203,9 @@ static bool job_begin(struct job *job, const struct settings *settings)
         job->devices[job->device_count++] = BENCH_EDU;
         job->devices[job->device_count++] = BENCH_TESTDEV;
     }
+    if (settings->has_dma) {
+        job->devices[job->device_count++] = BENCH_DMA;
+    }
     if (settings->has_interrupts) {
         job->devices[job->device_count++] = BENCH_INTERRUPTS;
     }
@@ -250,6 +259,9 @@ static json_object *job_measure(struct job *job, pid_t host)
     bool ok = figures != NULL;
 
     nvme_plan.host = host;
+    if (ok && settings->has_dma) {
+        ok = add(figures, "dma", dma_measure(&settings->plan, &job->pingpong, host));
+    }
     if (ok && settings->has_interrupts) {
         ok = add(figures, "interrupts",
                  interrupts_measure(settings->plan.rounds / INTERRUPTS_EVERY + 1, &job->waker));
@@ -355,6 +367,9 @@ static pid_t start_worker(const struct settings *settings, const char *host, int
     snprintf(milliseconds, sizeof(milliseconds), "%.0f", settings->nvme.seconds * 1e3);
     if (settings->has_calls) {
         argv[used++] = "calls";
+    }
+    if (settings->has_dma) {
+        argv[used++] = "dma";
     }
     if (settings->has_interrupts) {
         argv[used++] = "interrupts";

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "dma.h"
 #include "figures.h"
 #include "interrupts.h"
 #include "nvme.h"
@@ -57,6 +58,9 @@ void report(json_object *embedded, json_object *dextd, bool as_json)
     if (!as_json) {
         if (member(embedded, "config_read")) {
             print_calls(embedded, dextd);
+        }
+        if (member(embedded, "dma")) {
+            dma_report(member(embedded, "dma"), member(dextd, "dma"));
         }
         if (member(embedded, "interrupts")) {
             interrupts_report(member(embedded, "interrupts"), member(dextd, "interrupts"));

@@ -105,7 +105,7 @@ _dextlink_program() {
     if ((${#words[@]} > 1)) && _dextlink_value "$help" "$before"; then
         return
     elif [[ ${words[0]} == *dextbench && $word != -* ]]; then
-        _dextlink_offer "calls nvme vfio-user"
+        _dextlink_offer "calls dma interrupts nvme vfio-user"
     else
         _dextlink_offer "$(_dextlink_options "$help")"
     fi

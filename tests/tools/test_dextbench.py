@@ -42,6 +42,26 @@ class Bench(toolstest.ToolTest):
             self.assertEqual([row["live"] for row in host["register_unregister"]],
                              [1, 1000, 60000])
 
+    def test_every_dma_figure_is_there(self):
+        result = run("--json", "dma", "--region-rounds", "5", "--dextd", DEXTD, program=DEXTBENCH)
+        figures = json.loads(self.assert_fine(result))
+        self.assertEqual(set(figures), {"embedded", "dextd"})
+        for host in figures.values():
+            self.assertEqual(set(host), {"dma"})
+            self.assertEqual(set(host["dma"]), {"shared", "private"})
+            # What the allocator takes; not one for each of 60,000 regions.
+            self.assertLess(host["dma"]["shared"].pop("host_mappings"), 1000)
+            self.assertGreater(host["dma"]["shared"].pop("host_bytes_per_region"), 0)
+            for kind in host["dma"].values():
+                self.assertEqual(set(kind), {"rows", "last_to_first"})
+                self.assertEqual([row["live"] for row in kind["rows"]], [1, 1000, 60000])
+                for row in kind["rows"]:
+                    for name in ("ping_pong", "config_read", "batch_1", "batch_16", "batch_256"):
+                        self.assertGreater(row[name]["count"], 0)
+                        self.assertLessEqual(row[name]["p50_us"], row[name]["p99_us"])
+                    self.assertAlmostEqual(row["batch_256_to_1"], row["batch_256"]["p50_us"]
+                                           / row["batch_1"]["p50_us"], delta=0.01)
+
     def test_every_interrupt_figure_is_there(self):
         result = run("--json", "--rounds", "100", "--dextd", DEXTD, "interrupts", program=DEXTBENCH)
         figures = json.loads(self.assert_fine(result))
