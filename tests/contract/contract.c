@@ -151,6 +151,9 @@ static bool parse(int argc, char **argv)
     for (int i = 3; i < argc; i++) {
         contract.is_identity |= strcmp(argv[i], "identity") == 0;
         contract.is_open |= strcmp(argv[i], "open") == 0;
+        if (strcmp(argv[i], "frames") == 0) {
+            setenv("DEXTLINK_SLOTS", "off", 1);
+        }
     }
     return (contract.is_remote || strcmp(argv[1], "embedded") == 0) &&
            (contract.page_size == 4096 || contract.page_size == 16384);
@@ -250,7 +253,8 @@ static int run_beside_dextd(void)
 int contract_main(int argc, char **argv, const struct contract_suite *suite)
 {
     if (!parse(argc, argv)) {
-        fprintf(stderr, "usage: %s embedded|dextd 4096|16384 [identity] [open]\n", argv[0]);
+        fprintf(stderr, "usage: %s embedded|dextd 4096|16384 [identity] [open] [frames]\n",
+                argv[0]);
         return 2;
     }
     running = suite;

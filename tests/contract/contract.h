@@ -38,7 +38,8 @@ struct contract_suite {
     bool has_own_host; /* the tests start and end hosts themselves */
 };
 
-/** main of every executable; arguments: embedded|dextd 4096|16384 [identity] [open]. */
+/** main of every executable; arguments: embedded|dextd 4096|16384 [identity] [open]
+ * [frames]: no call slots. */
 int contract_main(int argc, char **argv, const struct contract_suite *suite);
 
 /* A test that must leave nothing behind: no claim, region or byte at the host. */

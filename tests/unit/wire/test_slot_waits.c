@@ -1,0 +1,199 @@
+/*
+ * Unit tests of waiting for call slots: who wakes whom, and what becomes of a call whose host ends.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "slot_pair.h"
+
+static void serve_and_join(struct pair *pair, pthread_t thread, const struct caller *caller)
+{
+    assert_int_equal(host_serve(pair), 1);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(caller->error, 0);
+}
+
+static void a_host_that_sleeps_is_kicked(void **state)
+{
+    struct pair *pair = *state;
+    struct caller caller = {.pair = pair};
+    for (unsigned i = 1; i <= 3; i++) {
+        pthread_t thread = start_call(&caller);
+        while (pair->kicks < i) {
+            usleep(100);
+        }
+        assert_int_equal(slot_of(pair, 0)->mark & 0xff, WIRE_SLOT_REQUEST);
+        serve_and_join(pair, thread, &caller);
+    }
+    assert_int_equal(pair->kicks, 3);
+}
+
+static void a_host_that_is_awake_is_not_kicked(void **state)
+{
+    struct pair *pair = *state;
+    struct caller caller = {.pair = pair};
+    wire_slot_host_set_awake(&pair->host, true);
+    for (unsigned i = 0; i < 3; i++) {
+        pthread_t thread = start_call(&caller);
+        while ((slot_of(pair, 0)->mark & 0xff) != WIRE_SLOT_REQUEST) {
+            usleep(100);
+        }
+        serve_and_join(pair, thread, &caller);
+    }
+    assert_int_equal(pair->kicks, 0);
+}
+
+static void a_client_that_sleeps_is_woken(void **state)
+{
+    struct pair *pair = *state;
+    struct caller caller = {.pair = pair};
+    for (unsigned i = 1; i <= 3; i++) {
+        pthread_t thread = start_call(&caller);
+        while (!(slot_of(pair, 0)->mark & WIRE_SLOT_WAITING)) {
+            usleep(100);
+        }
+        serve_and_join(pair, thread, &caller);
+        assert_int_equal(pair->woken, i);
+    }
+}
+
+/* Ends of a host. */
+
+static int call_once(struct pair *pair)
+{
+    struct caller caller = {.pair = pair};
+    call_in_thread(&caller);
+    return caller.error;
+}
+
+static void *end_host_later(void *opaque)
+{
+    struct pair *pair = opaque;
+    while (!(slot_of(pair, 0)->mark & WIRE_SLOT_WAITING)) {
+        usleep(100);
+    }
+    atomic_store(&pair->host.shared->awake, 0);
+    slot_of(pair, 0)->mark = WIRE_SLOT_ENDED;
+    wire_slot_wake(&slot_of(pair, 0)->mark);
+    return NULL;
+}
+
+static void a_host_that_ends_wakes_who_waits(void **state)
+{
+    struct pair *pair = *state;
+    pthread_t thread;
+    wire_slot_host_set_awake(&pair->host, true);
+    assert_int_equal(pthread_create(&thread, NULL, end_host_later, pair), 0);
+    assert_int_equal(call_once(pair), -ECONNRESET);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void ending_marks_every_slot(void **state)
+{
+    struct pair *pair = *state;
+    struct wire_slots *seen = mmap(NULL, sizeof(*seen), PROT_READ, MAP_SHARED, pair->fd, 0);
+    assert_ptr_not_equal(seen, MAP_FAILED);
+    wire_slot_host_set_awake(&pair->host, true);
+    wire_slot_host_end(&pair->host);
+    assert_int_equal(seen->awake, 0);
+    for (unsigned i = 0; i < WIRE_SLOT_COUNT; i++) {
+        assert_int_equal(seen->slots[i].mark, WIRE_SLOT_ENDED);
+    }
+    munmap(seen, sizeof(*seen));
+    wire_slot_host_end(&pair->host); /* again: nothing */
+}
+
+static void a_host_that_was_dead_before(void **state)
+{
+    struct pair *pair = *state;
+    close(pair->ends[1]);
+    pair->ends[1] = -1;
+    wire_slot_host_set_awake(&pair->host, true); /* as it died */
+    assert_int_equal(call_once(pair), -ENOTCONN);
+    wire_slot_host_set_awake(&pair->host, false);
+    pair->kick_error = -EPIPE;
+    assert_int_equal(call_once(pair), -ENOTCONN);
+}
+
+static void a_host_that_dies_with_the_request(void **state)
+{
+    struct pair *pair = *state;
+    pair->hangs_up = true;
+    pthread_t host = start_host(pair);
+    assert_int_equal(call_once(pair), -ECONNRESET);
+    assert_int_equal(pthread_join(host, NULL), 0);
+}
+
+static void *hang_up_later(void *opaque)
+{
+    struct pair *pair = opaque;
+    while (!(slot_of(pair, 0)->mark & WIRE_SLOT_WAITING)) {
+        usleep(100);
+    }
+    usleep(500000); /* the client, which looks after 2 ms, has seen it alive */
+    close(pair->ends[1]);
+    pair->ends[1] = -1;
+    return NULL;
+}
+
+static void a_host_that_stops_and_dies(void **state)
+{
+    struct pair *pair = *state;
+    pthread_t thread;
+    wire_slot_host_set_awake(&pair->host, true);
+    assert_int_equal(pthread_create(&thread, NULL, hang_up_later, pair), 0);
+    assert_int_equal(call_once(pair), -ECONNRESET);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void *scribble_later(void *opaque)
+{
+    struct pair *pair = opaque;
+    while (!(slot_of(pair, 0)->mark & WIRE_SLOT_WAITING)) {
+        usleep(100);
+    }
+    slot_of(pair, 0)->mark = 0xdead;
+    wire_slot_wake(&slot_of(pair, 0)->mark);
+    return NULL;
+}
+
+static void a_host_that_scribbles(void **state)
+{
+    struct pair *pair = *state;
+    pthread_t thread;
+    wire_slot_host_set_awake(&pair->host, true);
+    assert_int_equal(pthread_create(&thread, NULL, scribble_later, pair), 0);
+    assert_int_equal(call_once(pair), -EBADMSG);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        slot_test(a_host_that_sleeps_is_kicked),
+        slot_test(a_host_that_is_awake_is_not_kicked),
+        slot_test(a_client_that_sleeps_is_woken),
+        slot_test(a_host_that_ends_wakes_who_waits),
+        slot_test(ending_marks_every_slot),
+        slot_test(a_host_that_was_dead_before),
+        slot_test(a_host_that_dies_with_the_request),
+        slot_test(a_host_that_stops_and_dies),
+        slot_test(a_host_that_scribbles),
+    };
+    return cmocka_run_group_tests_name("wire slot waits", tests, NULL, NULL);
+}
