@@ -5,22 +5,31 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import json
 import os
+import pty
 import re
+import subprocess
+import tempfile
 from pathlib import Path
 
 import toolstest
-from toolstest import EDU, TESTDEV, Dextd, run
+from toolstest import DEXTCTL, EDU, TESTDEV, Dextd, environment, run
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 LEVELS = ["read-only", "claimed", "dma", "interrupts", "reset", "terminate"]
 NVME = "nvme,addr=03:00.0"
 DEVICES = {"edu": ("01:00.0", EDU), "testdev": ("02:00.0", TESTDEV), "nvme": ("03:00.0", NVME)}
 POINT = re.compile(r"(not )?ok (\d+) - (\S+)(?: # (SKIP|TO" r"DO) (.+))?$")
+CALL = re.compile(r"client=\d+ (\w+)\(([0-9a-fx,]*)\)")
 CODE = re.compile(r"`([a-z0-9]+\.[a-z0-9-]+)`")
 
 
-def conformance(*arguments, **options):
-    return run("conformance", *arguments, **options)
+def conformance(*arguments, trace=None, socket=None):
+    if trace is None:
+        return run("conformance", *arguments, socket=socket)
+    done = subprocess.run([DEXTCTL, "conformance", *arguments], capture_output=True, text=True,
+                          env=environment(socket) | {"DEXTLINK_TRACE": str(trace)}, check=False,
+                          timeout=toolstest.SECONDS, stdin=subprocess.DEVNULL)
+    return toolstest.Result(done.returncode, done.stdout, done.stderr)
 
 
 def listed(*arguments):
@@ -120,6 +129,19 @@ class Usage(toolstest.ToolTest):
             self.assertEqual(result.status, 0, result.out)
             self.assertIn("interrupt line", result.err)
 
+    def test_a_person_is_asked(self):
+        for answer, status in (("y\n", 0), ("n\n", 1), ("\n", 1)):
+            with Dextd(EDU) as host:
+                controller, terminal = pty.openpty()
+                os.write(controller, answer.encode())
+                done = subprocess.run([DEXTCTL, "conformance", "01:00.0", "--only", "Claim.good"],
+                                      env=environment(host.socket), capture_output=True, text=True,
+                                      timeout=toolstest.SECONDS, check=False, stdin=terminal)
+                os.close(controller)
+                os.close(terminal)
+            self.assertIn("Go on? [y/N]", done.stderr)
+            self.assertEqual((done.returncode, done.stdout == ""), (status, status == 1))
+
 
 class Levels(toolstest.ToolTest):
     """The whole list, in its order, on every device."""
@@ -147,10 +169,9 @@ class Levels(toolstest.ToolTest):
         self.assertEqual(self.check(out, "terminate"), set())
 
     def test_identity_and_pages(self):
-        for options in (("--page-size", "16384"), ("--page-size", "4096")):
-            out = self.assert_fine(conformance("--level", "interrupts", *options,
-                                               "--device", TESTDEV + ",dart=identity"))
-            self.check(out, "interrupts")
+        out = self.assert_fine(conformance("--level", "interrupts", "--page-size", "16384",
+                                           "--device", TESTDEV + ",dart=identity"))
+        self.check(out, "interrupts")
 
     def test_devices_that_are_not_known(self):
         out = self.assert_fine(conformance("--level", "claimed", "--device", NVME))
@@ -158,8 +179,30 @@ class Levels(toolstest.ToolTest):
         out = self.assert_fine(conformance("--level", "claimed", "--device-is-safe",
                                            "--device", NVME))
         skipped = self.check(out, "claimed")
-        self.assertEqual(skipped, {"MMIOWrite.unclaimed", "MMIOWrite.more-arguments",
-                                   "MMIORead.range", "MMIOWrite.range"})
+        self.assertEqual(skipped, {"MMIOWrite.unclaimed", "MMIOWrite.more-arguments"})
+
+    def test_unknown_devices_are_asked_for_nothing_risky(self):
+        """By the dext's own trace: no register, no odd offset, nothing past the end."""
+        with tempfile.TemporaryDirectory() as folder:
+            trace = Path(folder) / "trace"
+            result = conformance("--level", "reset", "--device", NVME, trace=trace)
+            self.assertEqual(result.status, 0, result.out)
+            lines = trace.read_text(encoding="utf-8").splitlines()
+        calls = [CALL.search(line) for line in lines if " dext " in line]
+        accesses = {(call[1], *(int(number, 16) for number in call[2].split(",")))
+                    for call in calls if call and call[1] in ("CONFIG_READ", "CONFIG_WRITE",
+                                                              "MMIO_READ", "MMIO_WRITE")
+                    and call[2].count(",") >= 1}
+        self.assertGreater(len(accesses), 50)
+        for name, *numbers in accesses:
+            if name.startswith("MMIO"):
+                self.assertGreaterEqual(numbers[0], 6, (name, numbers))
+            elif numbers[1] in (1, 2, 4):
+                self.assertEqual(numbers[0] % numbers[1], 0, (name, numbers))
+                self.assertLessEqual(numbers[0] + numbers[1], 4096, (name, numbers))
+        written = {tuple(numbers[:2]) for name, *numbers in accesses if name == "CONFIG_WRITE"}
+        # ids, class, subsystem; the Interrupt Line, which is put back
+        self.assertEqual({at for at, _ in written} - {0x00, 0x28, 0x3c}, set())
 
     def test_json_says_the_same(self):
         got = json.loads(self.assert_fine(conformance("--level", "dma", "--json",
@@ -192,13 +235,19 @@ class Levels(toolstest.ToolTest):
             fds = os.listdir(f"/proc/{host.process.pid}/fd")
             for address, _ in DEVICES.values():
                 before = self.config(address, host)
-                for level in LEVELS[:4]:
+                for level in ("read-only", "claimed", "interrupts"):
                     result = conformance(address, "--level", level, "--yes", socket=host.socket)
                     self.assertEqual(result.status, 0, result.out)
                     self.check(result.out, level)
                     self.assertEqual(self.config(address, host), before, level)
             self.assertTrue(toolstest.wait_until(
                 lambda: len(os.listdir(f"/proc/{host.process.pid}/fd")) <= len(fds)))
+            for device in json.loads(run("list", "--json", socket=host.socket).out)["devices"]:
+                self.assertEqual(device["claimed_by"], [], device)
+            for address, _ in DEVICES.values():
+                budget = json.loads(run("dma", "budget", address, "--json",
+                                        socket=host.socket).out)
+                self.assertEqual((budget["regions"], budget["faults"]), (0, 0))
             for address, _ in DEVICES.values():
                 result = conformance(address, "--level", "terminate", "--yes", socket=host.socket)
                 self.assertEqual(result.status, 0, result.out)
@@ -235,6 +284,18 @@ class Known(toolstest.ToolTest):
         self.assertEqual(lines[at + 1], "#   seen: as the software dext: kIOReturnNotOpen for a "
                                         "client without a claim")
 
+    def test_a_device_and_its_recording_are_equal_texts(self):
+        """What docs/conformance.md has people do with a dump of their Mac's device."""
+        ways = ("--level", "interrupts", "--access", "open")
+        with tempfile.TemporaryDirectory() as folder:
+            dump = Path(folder) / "device.txt"
+            dump.write_text(run("dump", "03:00.0", "--device", NVME).out, encoding="utf-8")
+            recording = self.assert_fine(conformance("03:00.0", *ways, "--device",
+                                                     f"replay,file={dump},extensions=off"))
+        device = self.assert_fine(conformance("03:00.0", *ways, "--device",
+                                              NVME + ",extensions=off"))
+        self.assertEqual(recording, device)
+
     def test_runs_of_two_hosts_are_equal_texts(self):
         with Dextd(TESTDEV) as host:
             there = conformance("02:00.0", "--level", "interrupts", "--yes", socket=host.socket)
@@ -262,6 +323,14 @@ class Faults(toolstest.ToolTest):
         self.assert_finds("dma", "Device.copies")
         self.assert_finds("vectors", "SetupInterrupts.good")
         self.assert_finds("held", "Claim.good", level="claimed")
+
+    def test_vectors_that_do_not_arrive_are_not_waited_for_again_and_again(self):
+        failed = self.assert_finds("interrupts", "Interrupts.each-vector", "WaitInterrupt.newest")
+        self.assertNotIn("SetupInterrupts.good", failed)
+
+    def test_a_device_that_goes_ends_nothing(self):
+        failed = self.assert_finds("gone", "ConfigRead.good", level="terminate")
+        self.assertNotIn("Registry.class", failed)
 
 
 if __name__ == "__main__":

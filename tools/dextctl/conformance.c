@@ -11,15 +11,17 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "bar.h"
 #include "edu.h"
+#include "output.h"
 
 #define POISON               UINT64_C(0xa5a5a5a5a5a5a5a5)
 #define TESTDEV_DEVICE_ID    0x7e57
 #define TESTDEV_SCRATCH_WORD 0x44
 
-double conformance_patience = 5.0;
+double conformance_patience = 10.0;
 
 const char *const conformance_level_names[LEVEL_COUNT] = {"read-only",  "claimed", "dma",
                                                           "interrupts", "reset",   "terminate"};
@@ -101,12 +103,38 @@ void skip(struct conformance *run, const char *format, ...)
     va_end(arguments);
 }
 
+bool may_risk(struct conformance *run)
+{
+    if (!run->may_be_risky) {
+        skip(run, "a driver that checks nothing would hand it to the hardware: --device-is-safe");
+    }
+    return run->may_be_risky;
+}
+
 void differs(struct conformance *run)
 {
     if (run->outcome == OUTCOME_OK) {
         run->outcome = OUTCOME_KNOWN;
         snprintf(run->seen, sizeof(run->seen), "%s", run->test->known);
     }
+}
+
+#define PATIENCE_LOST 0.3
+#define LOOK_EVERY_NS 100000
+
+bool conformance_eventually(bool (*is_true)(void *opaque), void *opaque)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_EVERY_NS};
+    double deadline = now_ms() + conformance_patience * 1e3;
+
+    while (!is_true(opaque)) {
+        if (now_ms() > deadline) {
+            conformance_patience = PATIENCE_LOST;
+            return false;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return true;
 }
 
 /* Calls */
@@ -253,7 +281,7 @@ bool conformance_engine(struct conformance *run, struct engine *engine, struct s
 
 /* Runs */
 
-/* The first BAR in memory, of a device whose user said that it does no harm. */
+/* The first BAR in memory. */
 static void find_registers(struct conformance *run)
 {
     for (uint8_t i = 0; i < BAR_COUNT && !run->registers.exist; i++) {
@@ -271,7 +299,8 @@ static void learn_device(struct conformance *run, bool device_is_safe)
     const AppleDextInstance *instance = &run->instance;
 
     run->ops = instance->has_ids ? engine_find(instance->vendor_id, instance->device_id) : NULL;
-    if (run->ops || device_is_safe) {
+    run->may_be_risky = run->ops || device_is_safe;
+    if (run->may_be_risky) {
         find_registers(run);
     }
     if (run->ops == &engine_edu) {

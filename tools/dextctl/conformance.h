@@ -76,7 +76,8 @@ struct conformance_registers {
     uint32_t flips;
 };
 
-/* How long what must come is waited for: an interrupt, the end of a driver. Seconds. */
+/* How long what must come is waited for: an interrupt, the end of a driver. Seconds. Where
+ * something did not come it is shortened: the rest of the run need not wait for it as long. */
 extern double conformance_patience;
 
 /* A run on one device, and the test that runs now. */
@@ -84,6 +85,7 @@ struct conformance {
     struct session session; /* not claimed */
     AppleDextInstance instance;
     const struct engine_ops *ops; /* NULL: not a device that can be told to copy and fire */
+    bool may_be_risky;            /* simulated, or the user says that it may take harm */
     struct conformance_registers registers;
     io_connect_t holder; /* shared by tests that need a claim and no more */
     bool has_header;
@@ -179,6 +181,8 @@ bool want_code(struct conformance *run, kern_return_t code, kern_return_t wanted
 /** Success, and as many outputs as the row of the selector; fewer are a known difference. */
 bool want_reply(struct conformance *run, const struct conformance_call *call);
 void skip(struct conformance *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/** Whether the test may ask for what hardware might not survive; skips it otherwise. */
+bool may_risk(struct conformance *run);
 /** The real dext's behaviour was seen: test->known. */
 void differs(struct conformance *run);
 
@@ -186,15 +190,17 @@ void differs(struct conformance *run);
 #define CODE_TEXT_BYTES 64
 const char *code_name(kern_return_t code, char text[CODE_TEXT_BYTES]);
 
+/** Whether something came true while there was patience. */
+bool conformance_eventually(bool (*is_true)(void *opaque), void *opaque);
+
 /* ---- Waiting for an interrupt by the driver's own asynchronous call. */
 struct conformance_wait;
 
 struct conformance_wait *conformance_wait_create(void);
 /** Ask for a completion; returns the driver's answer to the call. */
 kern_return_t conformance_wait_arm(struct conformance_wait *wait, io_connect_t connection);
-/** Completions so far, after at most seconds for there to be that many. */
-unsigned int conformance_wait_count(struct conformance_wait *wait, unsigned int wanted,
-                                    double seconds);
+/** Completions so far, once there are that many or the patience is at its end. */
+unsigned int conformance_wait_count(struct conformance_wait *wait, unsigned int wanted);
 void conformance_wait_destroy(struct conformance_wait *wait);
 
 /* ---- The report. */

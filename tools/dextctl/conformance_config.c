@@ -149,12 +149,16 @@ static void read_width(struct conformance *run)
 
 static void read_alignment(struct conformance *run)
 {
-    refuse_reads(run, bad_alignments, sizeof(bad_alignments) / sizeof(*bad_alignments));
+    if (may_risk(run)) {
+        refuse_reads(run, bad_alignments, sizeof(bad_alignments) / sizeof(*bad_alignments));
+    }
 }
 
 static void read_range(struct conformance *run)
 {
-    refuse_reads(run, bad_ranges, sizeof(bad_ranges) / sizeof(*bad_ranges));
+    if (may_risk(run)) {
+        refuse_reads(run, bad_ranges, sizeof(bad_ranges) / sizeof(*bad_ranges));
+    }
 }
 
 /* Whatever a driver makes of these, they end in ids, class, subsystem ids. */
@@ -167,13 +171,17 @@ static void write_width(struct conformance *run)
 static void write_alignment(struct conformance *run)
 {
     static const struct access writes[] = {{1, 2}, {9, 2}, {0x2d, 2}};
-    refuse_writes(run, writes, sizeof(writes) / sizeof(*writes));
+    if (may_risk(run)) {
+        refuse_writes(run, writes, sizeof(writes) / sizeof(*writes));
+    }
 }
 
 static void write_range(struct conformance *run)
 {
     static const struct access writes[] = {{4096, 1}, {4096, 4}, {UINT64_C(1) << 32, 4}};
-    refuse_writes(run, writes, sizeof(writes) / sizeof(*writes));
+    if (may_risk(run)) {
+        refuse_writes(run, writes, sizeof(writes) / sizeof(*writes));
+    }
 }
 
 static void write_good(struct conformance *run)

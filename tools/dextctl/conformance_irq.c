@@ -11,7 +11,6 @@
 #include <time.h>
 
 #include "conformance.h"
-#include "output.h"
 
 #define WORDS       4
 #define VECTORS_MAX 256
@@ -78,16 +77,29 @@ static bool has(const uint64_t words[WORDS], uint64_t vector)
     return words[vector / 64] >> (vector % 64) & 1;
 }
 
+struct arrival {
+    struct conformance *run;
+    io_connect_t client;
+    uint64_t vector;
+    uint64_t words[WORDS];
+};
+
+/* Also when the test has failed: then there is nothing to wait for. */
+static bool has_arrived(void *opaque)
+{
+    struct arrival *arrival = opaque;
+    return !take(arrival->run, arrival->client, arrival->words) ||
+           has(arrival->words, arrival->vector);
+}
+
 /* Wait for a vector and check that it comes alone. */
 static void want_vector(struct conformance *run, io_connect_t client, uint64_t vector)
 {
-    uint64_t words[WORDS] = {0};
-    double deadline = now_ms() + conformance_patience * 1e3;
+    struct arrival arrival = {.run = run, .client = client, .vector = vector};
+    uint64_t *words = arrival.words;
 
-    while (take(run, client, words) && !has(words, vector) && now_ms() < deadline) {
-        pause_ns(100000);
-    }
-    if (want(run, has(words, vector), "vector %" PRIu64 " did not arrive", vector)) {
+    if (want(run, conformance_eventually(has_arrived, &arrival) && run->outcome == OUTCOME_OK,
+             "vector %" PRIu64 " did not arrive", vector)) {
         words[vector / 64] &= ~(UINT64_C(1) << (vector % 64));
         want(run, !(words[0] | words[1] | words[2] | words[3]),
              "others arrived with vector %" PRIu64 ": 0x%" PRIx64 " 0x%" PRIx64 " 0x%" PRIx64
@@ -316,13 +328,15 @@ static void each_client(struct conformance *run)
     finish(&firing);
 }
 
-static bool page_gets(uint64_t *word, uint64_t bit)
+struct bit {
+    uint64_t *word; /* of the page */
+    uint64_t mask;
+};
+
+static bool is_set(void *opaque)
 {
-    double deadline = now_ms() + conformance_patience * 1e3;
-    while (!(__atomic_load_n(word, __ATOMIC_ACQUIRE) & bit) && now_ms() < deadline) {
-        pause_ns(100000);
-    }
-    return __atomic_exchange_n(word, 0, __ATOMIC_ACQ_REL) & bit;
+    const struct bit *bit = opaque;
+    return __atomic_load_n(bit->word, __ATOMIC_ACQUIRE) & bit->mask;
 }
 
 static void page_pending(struct conformance *run)
@@ -330,9 +344,10 @@ static void page_pending(struct conformance *run)
     struct firing firing;
     if (begin(run, &firing) && map_page(run, &firing)) {
         uint64_t last = firing.vectors - 1;
+        struct bit bit = {&firing.page[last / 64], UINT64_C(1) << (last % 64)};
         fire(&firing, last);
-        want(run, page_gets(&firing.page[last / 64], UINT64_C(1) << (last % 64)),
-             "the bit does not come in the page");
+        want(run, conformance_eventually(is_set, &bit), "the bit does not come in the page");
+        __atomic_exchange_n(bit.word, 0, __ATOMIC_ACQ_REL);
         quiet(&firing, last);
         want_silence(run, firing.client, "after the client cleared it in the page");
     }
@@ -362,17 +377,16 @@ static void wait_completes(struct conformance *run)
     if (want(run, wait != NULL, "no memory") && begin(run, &firing)) {
         want_code(run, conformance_wait_arm(wait, firing.client), KERN_SUCCESS, "WaitInterrupt");
         pause_ns(SILENCE_NS);
-        want(run, conformance_wait_count(wait, 0, 0) == 0, "it completed before anything fired");
+        want(run, conformance_wait_count(wait, 0) == 0, "it completed before anything fired");
         fire(&firing, 0);
-        want(run, conformance_wait_count(wait, 1, conformance_patience) == 1,
-             "it did not complete");
+        want(run, conformance_wait_count(wait, 1) == 1, "it did not complete");
         want_vector(run, firing.client, 0);
         quiet(&firing, 0);
         fire(&firing, 0);
         want_vector(run, firing.client, 0);
         quiet(&firing, 0);
         pause_ns(SILENCE_NS);
-        want(run, conformance_wait_count(wait, 0, 0) == 1, "it completed more than once");
+        want(run, conformance_wait_count(wait, 0) == 1, "it completed more than once");
         finish(&firing);
     }
     conformance_wait_destroy(wait);
@@ -383,13 +397,11 @@ static void wait_at_once(struct conformance *run)
     struct firing firing;
     struct conformance_wait *wait = conformance_wait_create();
     if (want(run, wait != NULL, "no memory") && begin(run, &firing) && map_page(run, &firing)) {
+        struct bit bit = {firing.page, 1};
         fire(&firing, 0);
-        double deadline = now_ms() + conformance_patience * 1e3;
-        while (!__atomic_load_n(&firing.page[0], __ATOMIC_ACQUIRE) && now_ms() < deadline) {
-            pause_ns(100000);
-        }
+        want(run, conformance_eventually(is_set, &bit), "the bit does not come in the page");
         want_code(run, conformance_wait_arm(wait, firing.client), KERN_SUCCESS, "WaitInterrupt");
-        want(run, conformance_wait_count(wait, 1, conformance_patience) == 1,
+        want(run, conformance_wait_count(wait, 1) == 1,
              "it did not complete with a vector pending");
         quiet(&firing, 0);
         finish(&firing);
@@ -406,8 +418,7 @@ static void wait_newest(struct conformance *run)
         want_code(run, conformance_wait_arm(old, firing.client), KERN_SUCCESS, "WaitInterrupt");
         want_code(run, conformance_wait_arm(new, firing.client), KERN_SUCCESS, "WaitInterrupt");
         fire(&firing, 0);
-        want(run, conformance_wait_count(new, 1, conformance_patience) == 1,
-             "the newer did not complete");
+        want(run, conformance_wait_count(new, 1) == 1, "the newer did not complete");
         want_vector(run, firing.client, 0);
         quiet(&firing, 0);
         finish(&firing);

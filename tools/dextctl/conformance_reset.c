@@ -5,10 +5,8 @@
  */
 #include <inttypes.h>
 #include <mach/mach.h>
-#include <time.h>
 
 #include "conformance.h"
-#include "output.h"
 
 #define COMMAND_BITS 0x6u
 #define BAR_FIRST    0x10
@@ -152,18 +150,15 @@ static void reset_generation(struct conformance *run)
     }
 }
 
+static bool is_dead(void *opaque)
+{
+    const io_connect_t *client = opaque;
+    return conformance_ask(*client, SEL_GET_IDENTITY, NULL).code == MACH_SEND_INVALID_DEST;
+}
+
 static bool has_ended(io_connect_t client)
 {
-    const struct timespec pause = {.tv_nsec = 1000000};
-    double deadline = now_ms() + conformance_patience * 1e3;
-    kern_return_t code;
-
-    while ((code = conformance_ask(client, SEL_GET_IDENTITY, NULL).code) !=
-               MACH_SEND_INVALID_DEST &&
-           now_ms() < deadline) {
-        nanosleep(&pause, NULL);
-    }
-    return code == MACH_SEND_INVALID_DEST;
+    return conformance_eventually(is_dead, &client);
 }
 
 static void terminate_unclaimed(struct conformance *run)
@@ -184,9 +179,7 @@ static void terminate_unclaimed(struct conformance *run)
 /* What terminate_unclaimed has ended already needs no second end. */
 static void terminate_good(struct conformance *run)
 {
-    bool is_over = conformance_ask(run->session.connection, SEL_GET_IDENTITY, NULL).code ==
-                   MACH_SEND_INVALID_DEST;
-    if (!is_over) {
+    if (!is_dead(&run->session.connection)) {
         io_connect_t client = conformance_hold(run);
         if (client == IO_OBJECT_NULL ||
             !want_code(run, conformance_ask(client, SEL_TERMINATE, NULL).code, KERN_SUCCESS,

@@ -6,10 +6,8 @@
 #include <dispatch/dispatch.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "conformance.h"
-#include "output.h"
 
 struct conformance_wait {
     IONotificationPortRef port;
@@ -54,15 +52,22 @@ kern_return_t conformance_wait_arm(struct conformance_wait *wait, io_connect_t c
                                           kIOAsyncCalloutCount, NULL, 0, NULL, NULL);
 }
 
-unsigned int conformance_wait_count(struct conformance_wait *wait, unsigned int wanted,
-                                    double seconds)
-{
-    const struct timespec pause = {.tv_nsec = 500000};
-    double deadline = now_ms() + seconds * 1e3;
+struct goal {
+    struct conformance_wait *wait;
+    unsigned int wanted;
+};
 
-    while (atomic_load(&wait->completions) < wanted && now_ms() < deadline) {
-        nanosleep(&pause, NULL);
-    }
+static bool has_completed(void *opaque)
+{
+    const struct goal *goal = opaque;
+    return atomic_load(&goal->wait->completions) >= goal->wanted;
+}
+
+unsigned int conformance_wait_count(struct conformance_wait *wait, unsigned int wanted)
+{
+    struct goal goal = {.wait = wait, .wanted = wanted};
+
+    conformance_eventually(has_completed, &goal);
     return atomic_load(&wait->completions);
 }
 

@@ -179,7 +179,7 @@ static const struct option_row {
     {OPTION_ONLY, 0, "only", "NAME", "one test alone", parse_only},
     {OPTION_TAP, 0, "tap", NULL, "print TAP (the default)", NULL},
     {OPTION_DEVICE_IS_SAFE, 0, "device-is-safe", NULL,
-     "reading the first word of its first BAR, and writing it back, does no harm", NULL},
+     "the device may take harm: touch its registers, ask for what hardware may not survive", NULL},
     {OPTION_DEVICE, 0, "device", "SPEC",
      "use simulated devices of this process, repeatable:\n"
      "MODEL,addr=BB:DD.F[,root=NAME][,KEY=VALUE]...",
