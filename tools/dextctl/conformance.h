@@ -212,6 +212,7 @@ void conformance_report_add(struct conformance_report *report, const struct conf
                             double ms);
 /** Print what is left to print, and free. The number of tests that failed. */
 unsigned int conformance_report_end(struct conformance_report *report);
+/** In the order of a run, up to a level. */
 void conformance_print_list(const struct conformance_group *const *groups, size_t count, bool json,
                             enum level level);
 extern const char *const conformance_level_names[LEVEL_COUNT];

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "bar.h"
 #include "conformance.h"
 
 /* Arguments that change nothing, also in a driver that does not look at their count. */
@@ -88,6 +89,15 @@ static bool prepare(struct conformance *run, io_connect_t client, uint64_t in[16
     const uint64_t region[] = {CONFORMANCE_IOVA, (uintptr_t)memory, 4096};
 
     switch (run->test->selector) {
+    case SEL_GET_BAR_INFO:
+        while (in[0] < BAR_COUNT &&
+               conformance_ask(client, SEL_GET_BAR_INFO, in).code != KERN_SUCCESS) {
+            in[0]++;
+        }
+        if (in[0] == BAR_COUNT) {
+            skip(run, "the device has no BAR");
+        }
+        return in[0] < BAR_COUNT;
     case SEL_ALLOCATE_BUFFER:
         in[0] = 4096;
         return true;
@@ -152,6 +162,7 @@ static const struct conformance_test tests[] = {
     MORE_ARGUMENTS("GetIdentity", LEVEL_READ_ONLY, 0),
     FEW_INPUTS("GetBARInfo", LEVEL_READ_ONLY, 10),
     LITTLE_ROOM("GetBARInfo", LEVEL_READ_ONLY, 10),
+    MORE_ARGUMENTS("GetBARInfo", LEVEL_READ_ONLY, 10),
     MORE_ARGUMENTS("Claim", LEVEL_CLAIMED, 1),
     FEW_INPUTS("ConfigRead", LEVEL_CLAIMED, 8),
     LITTLE_ROOM("ConfigRead", LEVEL_CLAIMED, 8),

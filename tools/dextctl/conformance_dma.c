@@ -150,6 +150,27 @@ static void buffer_again(struct conformance *run)
     }
 }
 
+static void buffer_each_its_own(struct conformance *run)
+{
+    mach_vm_address_t address;
+    mach_vm_size_t size;
+    io_connect_t one = conformance_claim_own(run);
+    io_connect_t two = one == IO_OBJECT_NULL ? one : conformance_claim_own(run);
+    if (two == IO_OBJECT_NULL) {
+        return;
+    }
+    struct conformance_call of_one = do_allocate(one, 4096, 0);
+    struct conformance_call of_two = do_allocate(two, 4096, 0);
+    if (!want_reply(run, &of_one) || !want_reply(run, &of_two) ||
+        !want(run, of_one.out[3] != of_two.out[3], "both are at 0x%" PRIx64, of_one.out[3])) {
+        return;
+    }
+    want_code(run, conformance_ask(two, SEL_FREE_BUFFER, NULL).code, KERN_SUCCESS, "FreeDMABuffer");
+    if (map_buffer(run, one, &size, &address)) {
+        IOConnectUnmapMemory64(one, 0, mach_task_self(), address);
+    }
+}
+
 static void buffer_absent(struct conformance *run, io_connect_t client, const char *when)
 {
     mach_vm_address_t address = 0;
@@ -497,6 +518,8 @@ static const struct conformance_test tests[] = {
      "kIOReturnBadArgument but for powers of two", buffer_alignment, NULL, 0},
     {"AllocateDMABuffer.again", LEVEL_DMA, "buffer.one", "a second buffer takes the first's place",
      buffer_again, NULL, 0},
+    {"AllocateDMABuffer.each-its-own", LEVEL_DMA, "buffer.one",
+     "each client has a buffer of its own", buffer_each_its_own, NULL, 0},
     {"Memory.no-buffer", LEVEL_DMA, "mem.0", "type 0 cannot be mapped without a buffer",
      buffer_none, NULL, 0},
     {"Memory.buffer", LEVEL_DMA, "mem.0", "type 0 is the buffer", buffer_memory, NULL, 0},

@@ -328,6 +328,23 @@ static void each_client(struct conformance *run)
     finish(&firing);
 }
 
+static void mask_each_its_own(struct conformance *run)
+{
+    struct firing firing;
+    uint64_t vectors = 0;
+    if (begin(run, &firing)) {
+        io_connect_t other = set_up(run, &vectors);
+        if (other != IO_OBJECT_NULL) {
+            set_mask(run, other, 0, false);
+            fire(&firing, 0);
+            want_vector(run, firing.client, 0);
+            want_silence(run, other, "masked by this client");
+            quiet(&firing, 0);
+        }
+    }
+    finish(&firing);
+}
+
 struct bit {
     uint64_t *word; /* of the page */
     uint64_t mask;
@@ -458,6 +475,8 @@ static const struct conformance_test tests[] = {
      0},
     {"Interrupts.each-client", LEVEL_INTERRUPTS, "irq.each-client",
      "every client with interrupts sees the vector", each_client, NULL, 0},
+    {"SetIRQMask.each-its-own", LEVEL_INTERRUPTS, "irq.each-client",
+     "a mask is for the client that set it", mask_each_its_own, NULL, 0},
     {"Interrupts.page-pending", LEVEL_INTERRUPTS, "irq.page",
      "the bit comes in the page, where the client clears it", page_pending, NULL, 0},
     {"Interrupts.page-mask", LEVEL_INTERRUPTS, "irq.page", "the client masks in the page",

@@ -134,6 +134,16 @@ unsigned int conformance_report_end(struct conformance_report *report)
     return failed;
 }
 
+static void list_one(const struct conformance_test *test, json_object *array)
+{
+    if (array) {
+        json_object_array_add(array, test_json(test));
+    } else {
+        printf("%-36s %-11s %-20s %s\n", test->name, conformance_level_names[test->level],
+               test->row, test->expects);
+    }
+}
+
 void conformance_print_list(const struct conformance_group *const *groups, size_t count, bool json,
                             enum level level)
 {
@@ -142,17 +152,12 @@ void conformance_print_list(const struct conformance_group *const *groups, size_
     if (!json) {
         printf("%-36s %-11s %-20s %s\n", "TEST", "LEVEL", "ROW", "EXPECTED");
     }
-    for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < groups[i]->count; j++) {
-            const struct conformance_test *test = &groups[i]->tests[j];
-            if (test->level > level) {
-                continue;
-            }
-            if (json) {
-                json_object_array_add(array, test_json(test));
-            } else {
-                printf("%-36s %-11s %-20s %s\n", test->name, conformance_level_names[test->level],
-                       test->row, test->expects);
+    for (int at = 0; at <= (int)level; at++) {
+        for (size_t i = 0; i < count; i++) {
+            for (size_t j = 0; j < groups[i]->count; j++) {
+                if ((int)groups[i]->tests[j].level == at) {
+                    list_one(&groups[i]->tests[j], array);
+                }
             }
         }
     }
