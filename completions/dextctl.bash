@@ -46,6 +46,8 @@ _dextlink_value() {
     --access:*) _dextlink_offer "open claimed" ;;
     --page-size:*) _dextlink_offer "4096 16384" ;;
     --level:*) _dextlink_offer "read-only claimed dma interrupts reset terminate" ;;
+    --only:*) _dextlink_offer "$("${words[0]}" conformance --list 2>/dev/null |
+        awk 'NR > 1 { print $1 }')" ;;
     *:FILE | *:PATH) COMPREPLY=($(compgen -f -- "$word")) ;;
     *:DIR) COMPREPLY=($(compgen -d -- "$word")) ;;
     esac

@@ -38,6 +38,8 @@ LINES = {
     "dextctl reset --access o": {"open"},
     "dextctl irq watch 01:00.0 --count ": set(),
     "dextctl irq watch 01:00.0 -n ": set(),
+    "dextctl conformance --level re": {"read-only", "reset"},
+    "dextctl conformance --only Clients.first": {"Clients.first-leaves"},
     f"dextctl show {DEVICES} ": {"01:00.0", "02:00.0"},
     f"dextctl bar read {DEVICES} 02": {"02:00.0"},
     "dextctl doctor --bundle rep": {"report.tar"},
