@@ -3,6 +3,7 @@
 
 SPDX-License-Identifier: GPL-2.0-or-later
 """
+import functools
 import json
 import os
 import pty
@@ -32,6 +33,7 @@ def conformance(*arguments, trace=None, socket=None):
     return toolstest.Result(done.returncode, done.stdout, done.stderr)
 
 
+@functools.lru_cache
 def listed(*arguments):
     return json.loads(conformance("--list", "--json", *arguments).out)
 
