@@ -182,16 +182,15 @@ static void connection_async_complete(void *client_context, uint64_t token, IORe
     if (!connection_async_find(connection, token, &reference) || count > WIRE_MAX_ARGUMENTS) {
         return;
     }
-    struct wire_message event;
-    wire_message_init(&event);
-    wire_message_reset(&event, WIRE_EVENT_COMPLETION);
-    wire_put_u64(&event, reference.wake_port);
-    wire_put_bytes(&event, reference.reference, sizeof(reference.reference));
-    wire_put_u32(&event, (uint32_t)status);
-    wire_put_u32(&event, count);
-    wire_put_bytes(&event, arguments, count * sizeof(*arguments));
-    session_send(connection->session, &event);
-    wire_message_destroy(&event);
+    struct wire_completion completion;
+    completion.wake_port = reference.wake_port;
+    memcpy(completion.reference, reference.reference, sizeof(completion.reference));
+    completion.status = (uint32_t)status;
+    completion.count = count;
+    for (unsigned i = 0; i < count; i++) {
+        completion.arguments[i] = arguments[i];
+    }
+    session_complete(connection->session, reference.wake, &completion);
 }
 
 static int connection_client_memory(void *client_context, uint64_t address, uint64_t bytes,
@@ -240,9 +239,11 @@ static bool call_request_get(struct wire_message *request, struct call_request *
     call->struct_out = wire_get_u64(request);
     call->async.wake_port = wire_get_u64(request);
     const void *reference = wire_get_bytes(request, sizeof(call->async.reference));
-    if (!reference || (call->flags & ~WIRE_CALL_ASYNC) || call->scalars_in > WIRE_MAX_SCALARS ||
-        call->scalars_out > WIRE_MAX_SCALARS || call->struct_in > WIRE_MAX_STRUCT ||
-        call->struct_out > WIRE_MAX_STRUCT) {
+    call->async.wake = (call->flags & WIRE_CALL_WAKE_MASK) >> WIRE_CALL_WAKE_SHIFT;
+    if (!reference || (call->flags & ~(WIRE_CALL_ASYNC | WIRE_CALL_WAKE_MASK)) ||
+        (call->async.wake && !(call->flags & WIRE_CALL_ASYNC)) ||
+        call->scalars_in > WIRE_MAX_SCALARS || call->scalars_out > WIRE_MAX_SCALARS ||
+        call->struct_in > WIRE_MAX_STRUCT || call->struct_out > WIRE_MAX_STRUCT) {
         return false;
     }
     memcpy(call->async.reference, reference, sizeof(call->async.reference));
@@ -256,6 +257,9 @@ static IOReturn connection_call(struct connection *connection, struct wire_messa
     uint64_t scalars_in[WIRE_MAX_SCALARS] = {0};
     uint64_t scalars_out[WIRE_MAX_SCALARS] = {0};
     if (!call_request_get(request, &call)) {
+        return kIOReturnIPCError;
+    }
+    if (call.async.wake && !session_has_wake(connection->session, call.async.wake)) {
         return kIOReturnIPCError;
     }
     const void *scalars = wire_get_bytes(request, call.scalars_in * sizeof(uint64_t));

@@ -22,6 +22,7 @@ struct session;
 /* Where the completion of an asynchronous call goes. token 0 = free. */
 struct async_reference {
     uint64_t token;
+    uint32_t wake; /* channel of the session, 0: the event channel */
     uint64_t wake_port;
     uint64_t reference[WIRE_MAX_REFERENCES];
 };

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/status.h"
@@ -62,6 +63,9 @@ void session_put(struct session *session)
 {
     if (session && --session->references == 0) {
         session_free_interests(session);
+        for (uint32_t i = 0; i < session->wake_count; i++) {
+            wire_wake_host_destroy(session->wakes[i]);
+        }
         client_process_put(session->process);
         pthread_mutex_destroy(&session->lock);
         free(session);
@@ -122,6 +126,34 @@ void session_send(struct session *session, struct wire_message *event)
     pthread_mutex_lock(&session->lock);
     if (!session->is_gone) {
         session->sink->send(session, event);
+    }
+    pthread_mutex_unlock(&session->lock);
+}
+
+bool session_has_wake(struct session *session, uint32_t wake)
+{
+    pthread_mutex_lock(&session->lock);
+    bool has_wake = wake > 0 && wake <= session->wake_count;
+    pthread_mutex_unlock(&session->lock);
+    return has_wake;
+}
+
+void session_complete(struct session *session, uint32_t wake,
+                      const struct wire_completion *completion)
+{
+    struct wire_message event = wire_message_borrowing(
+        WIRE_EVENT_COMPLETION, (void *)(uintptr_t)completion, wire_completion_bytes(completion));
+    uint32_t unseen[2] = {wake, 0};
+    pthread_mutex_lock(&session->lock);
+    enum wire_wake_result result = WIRE_WAKE_FULL;
+    if (!session->is_gone && wake) {
+        result = wire_wake_put(session->wakes[wake - 1], completion);
+    }
+    if (result == WIRE_WAKE_UNSEEN) {
+        event = wire_message_borrowing(WIRE_EVENT_WAKE, unseen, sizeof(unseen));
+    }
+    if (!session->is_gone && result != WIRE_WAKE_PUT) {
+        session->sink->send(session, &event);
     }
     pthread_mutex_unlock(&session->lock);
 }
@@ -339,6 +371,34 @@ static IOReturn session_memory_end(struct session *session, struct wire_message 
                                  : served_range_withdraw(&session->process->served, which));
 }
 
+static IOReturn session_wake_open(struct session *session, struct wire_message *request,
+                                  struct wire_message *reply)
+{
+    struct wire_wake_host *wake = NULL;
+    int fd = -1;
+    if (!wire_is_consumed(request)) {
+        return kIOReturnIPCError;
+    }
+    int error = wire_wake_host_create(&wake, &fd);
+    if (error) {
+        return status_from_errno(error);
+    }
+    pthread_mutex_lock(&session->lock);
+    bool has_room = session->wake_count < WIRE_MAX_WAKES;
+    if (has_room) {
+        session->wakes[session->wake_count++] = wake;
+        wire_put_u64(reply, session->wake_count);
+    }
+    pthread_mutex_unlock(&session->lock);
+    if (!has_room) {
+        wire_wake_host_destroy(wake);
+        close(fd);
+        return kIOReturnNoResources;
+    }
+    wire_put_fd(reply, fd);
+    return kIOReturnSuccess;
+}
+
 static IOReturn session_answer(struct session *session, struct wire_message *request,
                                struct wire_message *reply, struct connection **opened)
 {
@@ -355,6 +415,8 @@ static IOReturn session_answer(struct session *session, struct wire_message *req
         return session_notify_remove(session, request);
     case WIRE_INTEREST_ADD:
         return session_interest_add(session, request);
+    case WIRE_WAKE_OPEN:
+        return session_wake_open(session, request, reply);
     case WIRE_MEMORY_OPEN:
         return session_memory_open(session, request, reply);
     case WIRE_MEMORY_SERVE:

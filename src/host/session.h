@@ -16,6 +16,7 @@
 #include "host/connection.h"
 #include "wire/link.h"
 #include "wire/message.h"
+#include "wire/wake.h"
 
 struct DextHost;
 
@@ -39,10 +40,12 @@ struct session {
     const struct session_sink *sink;
     void *sink_context;
     _Atomic unsigned references;
-    pthread_mutex_t lock; /* the three below; held while a frame is handed to the sink */
+    pthread_mutex_t lock; /* all below; held while a frame is handed to the sink */
     TAILQ_HEAD(, connection) connections;
     TAILQ_HEAD(, interest) interests;
-    bool is_gone; /* no connection may be opened, no event sent */
+    bool is_gone;                                 /* no connection may be opened, no event sent */
+    struct wire_wake_host *wakes[WIRE_MAX_WAKES]; /* channel number is the index + 1 */
+    uint32_t wake_count;
 };
 
 /** One reference, on the host's list. NULL when out of memory. */
@@ -67,6 +70,14 @@ void session_request(struct session *session, struct wire_message *request,
 
 /** Send an event; takes the session's lock. Does nothing once it is gone. */
 void session_send(struct session *session, struct wire_message *event);
+
+/** Whether the client has opened this wake channel. Takes the session's lock. */
+bool session_has_wake(struct session *session, uint32_t wake);
+
+/** Tell of a completion by that wake channel, or, 0 and where there is no room, by an event. Takes
+ * the session's lock. Does nothing once it is gone. */
+void session_complete(struct session *session, uint32_t wake,
+                      const struct wire_completion *completion);
 
 /** A service has terminated: its names are dead, and those interested are told. */
 void session_service_terminated(struct session *session, uint64_t entry_id);

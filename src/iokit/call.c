@@ -9,6 +9,7 @@
 
 #include "base/trace.h"
 #include "iokit/connection.h"
+#include "iokit/port.h"
 #include "iokit/session.h"
 
 /* Larger structures travel out of line: their size is not reported. */
@@ -26,6 +27,7 @@ struct call {
     void *output_struct;
     size_t *output_struct_bytes;
     bool is_async;
+    uint32_t wake; /* asynchronous: the wake channel of the port */
     mach_port_t wake_port;
     uint64_t reference[WIRE_MAX_REFERENCES];
 };
@@ -64,7 +66,8 @@ static kern_return_t call_check(const struct call *call)
 static void call_put(const struct call *call, struct wire_message *request)
 {
     wire_put_u32(request, call->selector);
-    wire_put_u32(request, call->is_async ? WIRE_CALL_ASYNC : 0);
+    wire_put_u32(request,
+                 call->is_async ? WIRE_CALL_ASYNC | call->wake << WIRE_CALL_WAKE_SHIFT : 0);
     wire_put_u32(request, call->input_count);
     wire_put_u32(request, call_output_room(call));
     wire_put_u64(request, call->input_struct_bytes);
@@ -113,13 +116,28 @@ static kern_return_t call_get(const struct call *call, struct wire_message *repl
     return KERN_SUCCESS;
 }
 
-static kern_return_t call_carry_out(io_connect_t connect, const struct call *call)
+/* The wake channel of the port that is to hear of an asynchronous call. */
+static uint32_t call_wake(const struct io_connection *connection, const struct call *call)
+{
+    kern_return_t status;
+    uint32_t wake = 0;
+    struct io_object *port =
+        call->is_async ? io_name_find(call->wake_port, IO_KIND_PORT, &status) : NULL;
+    if (port) {
+        wake = port_wake(port_of_object(port), connection->object.session);
+        io_object_put(port);
+    }
+    return wake;
+}
+
+static kern_return_t call_carry_out(io_connect_t connect, struct call *call)
 {
     kern_return_t status;
     struct io_connection *connection = connection_find(connect, &status);
     if (!connection) {
         return status;
     }
+    call->wake = call_wake(connection, call);
     struct io_exchange *exchange = io_exchange_begin(IO_EXCHANGE_CALL, WIRE_CALL);
     if (exchange) {
         call_put(call, &exchange->request);
@@ -165,7 +183,7 @@ static void call_trace(const struct call *call, const kern_return_t *status)
     }
 }
 
-static kern_return_t call_perform(io_connect_t connect, const struct call *call)
+static kern_return_t call_perform(io_connect_t connect, struct call *call)
 {
     kern_return_t status = call_check(call);
     if (status != KERN_SUCCESS) {

@@ -13,6 +13,10 @@
 
 #include <dispatch/dispatch.h>
 
+#include "wire/bell.h"
+
+struct dispatch_inlet;
+
 /* Head of each object. */
 struct dispatch_object_s {
     atomic_long references;
@@ -27,7 +31,30 @@ struct dispatch_queue_ops {
     void *(*get_specific)(dispatch_queue_t queue, const void *key);
     void (*set_specific)(dispatch_queue_t queue, const void *key, void *context,
                          dispatch_function_t destructor);
+    bool (*attach)(dispatch_queue_t queue, struct dispatch_inlet *inlet); /* NULL: never */
 };
+
+/*
+ * Something besides async calls that brings a serial queue work, on a bell of its own: the queue's
+ * thread sleeps on that bell then, so that whoever rings it wakes nobody else first.
+ */
+struct dispatch_inlet {
+    struct wire_bell *bell;
+    /* Whether there is work. The queue's thread, with the queue locked: must not block. */
+    bool (*has_work)(struct dispatch_inlet *inlet);
+    /* Hand in some of it by async calls. The queue's thread, without locks. */
+    void (*take)(struct dispatch_inlet *inlet);
+    /* References; the first, the caller's, is there already. */
+    void (*get)(struct dispatch_inlet *inlet);
+    void (*put)(struct dispatch_inlet *inlet);
+};
+
+/* Let queue have an inlet, and take a reference; false: it is no serial queue, or has one. */
+bool dispatch_queue_attach(dispatch_queue_t queue, struct dispatch_inlet *inlet);
+
+/* End that. The queue's thread may be in take a last time; its reference goes when it is through.
+ */
+void dispatch_queue_detach(dispatch_queue_t queue, struct dispatch_inlet *inlet);
 
 struct dispatch_queue_s {
     struct dispatch_object_s object;

@@ -40,7 +40,8 @@ struct serial_queue {
     bool is_released;      /* no references of users any more */
     bool has_thread;       /* the thread runs; it counts as a holder */
     unsigned holders;      /* users together, the thread, each sync call: the last one frees */
-    pthread_cond_t wakeup; /* for the thread */
+    struct wire_bell bell; /* the thread sleeps on it, or on that of the inlet */
+    struct dispatch_inlet *inlet; /* counted; or NULL */
     SLIST_HEAD(, specific) specifics;
     char label[];
 };
@@ -66,7 +67,6 @@ static void serial_free(struct serial_queue *queue)
         run_destructor(specific);
         free(specific);
     }
-    pthread_cond_destroy(&queue->wakeup);
     pthread_mutex_destroy(&queue->lock);
     free(queue);
 }
@@ -81,6 +81,21 @@ static void unlock_and_let_go(struct serial_queue *queue)
     }
 }
 
+/* Tell the thread that something has changed; returns what to wake it by, or NULL. Locked: woken
+ * without the lock it does not run into it. */
+static struct wire_bell *advance_bell(struct serial_queue *queue)
+{
+    struct wire_bell *bell = queue->inlet != NULL ? queue->inlet->bell : &queue->bell;
+    return wire_bell_advance(bell) ? bell : NULL;
+}
+
+static void wake_by(const struct wire_bell *bell)
+{
+    if (bell != NULL) {
+        wire_bell_wake(bell);
+    }
+}
+
 /* Give the right to run, which nobody has, to who is next in line. Locked. */
 static void hand_over(struct serial_queue *queue)
 {
@@ -91,7 +106,7 @@ static void hand_over(struct serial_queue *queue)
         next->is_turn = true;
         pthread_cond_signal(&next->turn);
     } else {
-        pthread_cond_signal(&queue->wakeup);
+        wake_by(advance_bell(queue));
     }
 }
 
@@ -103,6 +118,41 @@ static void run_locked(struct serial_queue *queue, void *context, dispatch_funct
     pthread_mutex_lock(&queue->lock);
     queue->is_busy = false;
     hand_over(queue);
+}
+
+/* Take what came by the inlet; false: nothing. Locked before and after. */
+static bool take_from_inlet(struct serial_queue *queue)
+{
+    struct dispatch_inlet *inlet = queue->inlet;
+    if (inlet == NULL || !inlet->has_work(inlet)) {
+        return false;
+    }
+    inlet->get(inlet);
+    pthread_mutex_unlock(&queue->lock);
+    inlet->take(inlet);
+    inlet->put(inlet);
+    pthread_mutex_lock(&queue->lock);
+    return true;
+}
+
+/* Sleep until something has changed. Locked before and after. */
+static void wait_for_change(struct serial_queue *queue)
+{
+    struct dispatch_inlet *inlet = queue->inlet;
+    struct wire_bell *bell = inlet != NULL ? inlet->bell : &queue->bell;
+    uint32_t listened = wire_bell_listen(bell);
+    if (take_from_inlet(queue)) {
+        return;
+    }
+    if (inlet != NULL) {
+        inlet->get(inlet);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    wire_bell_sleep(bell, listened);
+    if (inlet != NULL) {
+        inlet->put(inlet);
+    }
+    pthread_mutex_lock(&queue->lock);
 }
 
 static void *serial_thread(void *context)
@@ -118,15 +168,27 @@ static void *serial_thread(void *context)
             dispatch_function_t work = next->work;
             free(next);
             run_locked(queue, item_context, work);
+            take_from_inlet(queue); /* however much work there is by other ways */
         } else if (queue->is_released && !queue->is_busy && next == NULL) {
             break;
         } else {
-            pthread_cond_wait(&queue->wakeup, &queue->lock);
+            wait_for_change(queue);
         }
     }
     queue->has_thread = false;
     unlock_and_let_go(queue);
     return NULL;
+}
+
+/* Whether the caller must start the thread, which counts from now on. Locked. */
+static bool claim_thread(struct serial_queue *queue)
+{
+    if (queue->has_thread) {
+        return false;
+    }
+    queue->has_thread = true;
+    queue->holders++;
+    return true;
 }
 
 static void serial_async(dispatch_queue_t base, void *context, dispatch_function_t work)
@@ -137,18 +199,44 @@ static void serial_async(dispatch_queue_t base, void *context, dispatch_function
     item->work = work;
     pthread_mutex_lock(&queue->lock);
     STAILQ_INSERT_TAIL(&queue->line, item, link);
-    bool needs_thread = !queue->has_thread;
-    if (needs_thread) {
-        queue->has_thread = true;
-        queue->holders++;
-    } else if (!queue->is_busy) {
-        pthread_cond_signal(&queue->wakeup);
-    }
+    bool needs_thread = claim_thread(queue);
+    struct wire_bell *bell = needs_thread || queue->is_busy ? NULL : advance_bell(queue);
     pthread_mutex_unlock(&queue->lock);
+    wake_by(bell);
     /* Not under the lock: it may have to wait for a thread, and sync calls need none. */
     if (needs_thread) {
         dispatch_start_thread(serial_thread, queue);
     }
+}
+
+static bool serial_attach(dispatch_queue_t base, struct dispatch_inlet *inlet)
+{
+    struct serial_queue *queue = serial(base);
+    pthread_mutex_lock(&queue->lock);
+    bool is_free = queue->inlet == NULL;
+    bool needs_thread = is_free && claim_thread(queue);
+    struct wire_bell *bell = is_free ? advance_bell(queue) : NULL; /* to the other one */
+    if (is_free) {
+        inlet->get(inlet);
+        queue->inlet = inlet;
+    }
+    pthread_mutex_unlock(&queue->lock);
+    wake_by(bell);
+    if (needs_thread) {
+        dispatch_start_thread(serial_thread, queue);
+    }
+    return is_free;
+}
+
+void dispatch_queue_detach(dispatch_queue_t base, struct dispatch_inlet *inlet)
+{
+    struct serial_queue *queue = serial(base);
+    pthread_mutex_lock(&queue->lock);
+    struct wire_bell *bell = advance_bell(queue);
+    queue->inlet = NULL;
+    pthread_mutex_unlock(&queue->lock);
+    wake_by(bell);
+    inlet->put(inlet);
 }
 
 static void serial_sync(dispatch_queue_t base, void *context, dispatch_function_t work)
@@ -224,6 +312,7 @@ static const struct dispatch_queue_ops serial_ops = {
     .sync = serial_sync,
     .get_specific = serial_get_specific,
     .set_specific = serial_set_specific,
+    .attach = serial_attach,
 };
 
 static void serial_dispose(struct dispatch_object_s *object)
@@ -231,7 +320,7 @@ static void serial_dispose(struct dispatch_object_s *object)
     struct serial_queue *queue = (struct serial_queue *)object;
     pthread_mutex_lock(&queue->lock);
     queue->is_released = true;
-    pthread_cond_signal(&queue->wakeup);
+    wake_by(advance_bell(queue));
     unlock_and_let_go(queue);
 }
 
@@ -253,7 +342,6 @@ dispatch_queue_t dispatch_queue_create(const char *label, dispatch_queue_attr_t 
         queue->queue.label = queue->label;
     }
     pthread_mutex_init(&queue->lock, NULL);
-    pthread_cond_init(&queue->wakeup, NULL);
     STAILQ_INIT(&queue->line);
     SLIST_INIT(&queue->specifics);
     queue->holders = 1;
@@ -267,6 +355,11 @@ static void check_queue(dispatch_queue_t queue, const char *function)
     if (queue == NULL) {
         misuse(function, "called with NULL as queue");
     }
+}
+
+bool dispatch_queue_attach(dispatch_queue_t queue, struct dispatch_inlet *inlet)
+{
+    return queue->ops->attach != NULL && queue->ops->attach(queue, inlet);
 }
 
 void dispatch_async_f(dispatch_queue_t queue, void *context, dispatch_function_t work)

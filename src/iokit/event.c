@@ -13,6 +13,7 @@
 #include "iokit/notify.h"
 #include "iokit/object.h"
 #include "iokit/port.h"
+#include "iokit/wake.h"
 
 /*
  * The form of the callback follows from the number of arguments alone. Where there is an array it
@@ -71,6 +72,15 @@ static void event_completion(struct wire_message *event)
     io_object_put(port);
 }
 
+static void event_wake(struct io_session *session, struct wire_message *event)
+{
+    uint32_t number = wire_get_u32(event);
+    wire_get_u32(event);
+    if (!event->is_bad) {
+        io_wake_look(session, number);
+    }
+}
+
 static void event_match(struct io_session *session, struct wire_message *event)
 {
     uint64_t token = wire_get_u64(event);
@@ -105,6 +115,9 @@ void io_event_dispatch(struct io_session *session, struct wire_message *message)
     switch (message->header.type) {
     case WIRE_EVENT_COMPLETION:
         event_completion(message);
+        break;
+    case WIRE_EVENT_WAKE:
+        event_wake(session, message);
         break;
     case WIRE_EVENT_MATCH:
         event_match(session, message);

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "iokit/misuse.h"
+#include "iokit/wake.h"
 
 STAILQ_HEAD(port_messages, port_message);
 
@@ -22,6 +23,8 @@ struct IONotificationPort {
     struct port_messages messages;
     size_t queued;
     bool is_destroyed;
+    struct io_wake *wake; /* attached to queue; or NULL */
+    bool has_no_wake;     /* queue, or the host, takes none */
 };
 
 /* One message's turn on a queue. */
@@ -131,8 +134,10 @@ static void port_take_turn(void *context)
     io_object_put(&port->object);
 }
 
-/* Under the port's lock. */
-static void port_give_turn(struct IONotificationPort *port)
+/* On queue, for a port of that generation. Without the port's lock, which who takes the turn needs
+ * at once. */
+static void port_give_turn(struct IONotificationPort *port, dispatch_queue_t queue,
+                           uint64_t generation)
 {
     struct port_turn *turn = malloc(sizeof(*turn));
     if (!turn) {
@@ -140,25 +145,85 @@ static void port_give_turn(struct IONotificationPort *port)
         return;
     }
     io_object_get(&port->object);
-    *turn = (struct port_turn){.port = port, .generation = port->generation};
-    dispatch_async_f(port->queue, turn, port_take_turn);
+    *turn = (struct port_turn){.port = port, .generation = generation};
+    dispatch_async_f(queue, turn, port_take_turn);
 }
 
 void port_enqueue(struct IONotificationPort *port, struct port_message *message)
 {
     pthread_mutex_lock(&port->lock);
     bool is_taken = !port->is_destroyed && port->queued < PORT_MAX_QUEUED;
+    dispatch_queue_t queue = is_taken ? port->queue : NULL;
+    uint64_t generation = port->generation;
     if (is_taken) {
         STAILQ_INSERT_TAIL(&port->messages, message, link);
         port->queued++;
-        if (port->queue) {
-            port_give_turn(port);
-        }
+    }
+    if (queue) {
+        dispatch_retain(queue);
     }
     pthread_mutex_unlock(&port->lock);
+    if (queue) {
+        port_give_turn(port, queue, generation);
+        dispatch_release(queue);
+    }
     if (!is_taken) {
         port_message_destroy(message);
     }
+}
+
+/* What was attached to the queue that the port leaves, or NULL: for io_wake_end, unlocked. Locked.
+ */
+static struct io_wake *port_detach(struct IONotificationPort *port, dispatch_queue_t queue)
+{
+    struct io_wake *wake = port->wake;
+    if (wake) {
+        io_wake_detach(wake, queue);
+    }
+    port->wake = NULL;
+    port->has_no_wake = false;
+    return wake;
+}
+
+/* Attach a channel just opened, if nothing has changed meanwhile. */
+static bool port_attach(struct IONotificationPort *port, uint64_t generation, struct io_wake *wake)
+{
+    pthread_mutex_lock(&port->lock);
+    bool is_same = !port->is_destroyed && port->generation == generation && !port->wake;
+    bool is_attached = is_same && wake && io_wake_attach(wake, port->queue);
+    if (is_attached) {
+        port->wake = wake;
+    } else if (is_same) {
+        port->has_no_wake = true;
+    }
+    pthread_mutex_unlock(&port->lock);
+    return is_attached;
+}
+
+uint32_t port_wake(struct IONotificationPort *port, struct io_session *session)
+{
+    struct io_wake *ended = NULL;
+    uint32_t number = 0;
+    pthread_mutex_lock(&port->lock);
+    if (port->wake && io_wake_session(port->wake) != session) {
+        ended = port_detach(port, port->queue);
+    }
+    if (port->wake) {
+        number = io_wake_number(port->wake);
+    }
+    bool wants_one = !port->wake && !port->has_no_wake && port->queue && !port->is_destroyed;
+    uint64_t generation = port->generation;
+    pthread_mutex_unlock(&port->lock);
+    io_wake_end(ended);
+    if (!wants_one) {
+        return number;
+    }
+    struct io_wake *wake = io_wake_open(session);
+    if (port_attach(port, generation, wake)) {
+        return io_wake_number(wake);
+    }
+    io_wake_put(wake);
+    return 0;
 }
 
 void IONotificationPortSetDispatchQueue(IONotificationPortRef notify, dispatch_queue_t queue)
@@ -168,12 +233,15 @@ void IONotificationPortSetDispatchQueue(IONotificationPortRef notify, dispatch_q
     }
     pthread_mutex_lock(&notify->lock);
     dispatch_queue_t before = notify->queue;
+    struct io_wake *ended = port_detach(notify, before);
     notify->queue = queue;
-    notify->generation++;
-    for (size_t i = 0; queue && i < notify->queued; i++) {
-        port_give_turn(notify);
-    }
+    uint64_t generation = ++notify->generation;
+    size_t queued = queue ? notify->queued : 0;
     pthread_mutex_unlock(&notify->lock);
+    for (size_t i = 0; i < queued; i++) {
+        port_give_turn(notify, queue, generation);
+    }
+    io_wake_end(ended);
     if (before) {
         dispatch_release(before);
     }
@@ -187,12 +255,14 @@ void IONotificationPortDestroy(IONotificationPortRef notify)
     struct port_messages unseen = STAILQ_HEAD_INITIALIZER(unseen);
     pthread_mutex_lock(&notify->lock);
     dispatch_queue_t queue = notify->queue;
+    struct io_wake *ended = port_detach(notify, queue);
     notify->queue = NULL;
     notify->is_destroyed = true;
     STAILQ_CONCAT(&unseen, &notify->messages);
     notify->queued = 0;
     pthread_mutex_unlock(&notify->lock);
     port_messages_destroy(&unseen);
+    io_wake_end(ended);
     if (queue) {
         dispatch_release(queue);
     }

@@ -39,6 +39,10 @@ void port_message_destroy(struct port_message *message);
 /** Queue a message; takes it over. Dropped when the port is destroyed or full. Never blocks. */
 void port_enqueue(struct IONotificationPort *port, struct port_message *message);
 
+/** The wake channel by which completions of session get to the port's queue, for
+ * WIRE_CALL_WAKE_MASK; 0: none, they come as events. May ask the host. */
+uint32_t port_wake(struct IONotificationPort *port, struct io_session *session);
+
 /** The port behind an object of kind IO_KIND_PORT. */
 struct IONotificationPort *port_of_object(struct io_object *object);
 struct io_object *port_object(struct IONotificationPort *port);

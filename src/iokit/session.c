@@ -26,6 +26,7 @@
 #include "iokit/event.h"
 #include "iokit/object.h"
 #include "iokit/page_size.h"
+#include "iokit/wake.h"
 #include "wire/socket_path.h"
 
 /* A host greets within milliseconds; one on a machine out of breath within this. */
@@ -36,6 +37,7 @@ struct io_session {
     _Atomic bool is_gone;
     struct wire_link *control;
     int event_fd; /* -1 with a host inside the process */
+    struct io_wake_pool wakes;
 };
 
 static pthread_mutex_t session_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -58,8 +60,14 @@ void io_session_put(struct io_session *session)
         if (session->event_fd >= 0) {
             close(session->event_fd);
         }
+        io_wake_pool_fini(&session->wakes);
         free(session);
     }
+}
+
+struct io_wake_pool *io_session_wakes(struct io_session *session)
+{
+    return session->event_fd >= 0 ? &session->wakes : NULL;
 }
 
 bool io_session_is_gone(const struct io_session *session)
@@ -236,6 +244,7 @@ static struct io_session *session_create(void)
     }
     session->references = 1;
     session->event_fd = -1;
+    io_wake_pool_init(&session->wakes);
     if (!session_in_fork) {
         session->control = wire_local_connect(session_event, session_gone, session, &page_size);
     }

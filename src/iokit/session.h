@@ -20,12 +20,16 @@
 #include "wire/value.h"
 
 struct io_session;
+struct io_wake_pool;
 
 /** The live session, counted; NULL when there is no host. May block while connecting. */
 struct io_session *io_session_current(void);
 
 struct io_session *io_session_get(struct io_session *session);
 void io_session_put(struct io_session *session); /* NULL is fine; not from an event */
+
+/** Its wake channels; NULL with a host inside this process, whose events come without a wake. */
+struct io_wake_pool *io_session_wakes(struct io_session *session);
 
 bool io_session_is_gone(const struct io_session *session);
 

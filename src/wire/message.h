@@ -49,6 +49,14 @@ void wire_message_reset(struct wire_message *message, uint16_t type);
 /** The same for the reply to a request: it repeats type, sequence and call id. */
 void wire_message_answer(struct wire_message *reply, const struct wire_message *request);
 
+/** A message to send whose payload is the caller's: not to be put into, reset or destroyed. */
+static inline struct wire_message wire_message_borrowing(uint16_t type, void *payload,
+                                                         size_t length)
+{
+    return (struct wire_message){
+        .header = {.magic = WIRE_MAGIC, .type = type}, .payload = payload, .length = length};
+}
+
 /** Free what it owns; usable again after wire_message_init. */
 void wire_message_destroy(struct wire_message *message);
 

@@ -35,6 +35,8 @@ enum wire_type {
     WIRE_MEMORY_WITHDRAW = 10, /* u64 address of a range -> */
     WIRE_MEMORY_CLOSE = 11,    /* u64 channel id -> ; its ranges are withdrawn */
 
+    WIRE_WAKE_OPEN = 12, /* -> u64 wake channel, 1 to 64; fd: its memory (wire/wake.h) */
+
     /* Call sockets. */
     WIRE_CALL = 16,   /* u32 selector, u32 flags, u32 scalars in, u32 scalars out, u64 struct bytes
                          in, u64 struct bytes out, u64 wake port, u64 reference[8], scalars, bytes
@@ -51,6 +53,7 @@ enum wire_type {
     WIRE_EVENT_MATCH = 33,      /* u64 token, u64 entry id */
     WIRE_EVENT_DEAD = 34,       /* u64 entry id: it and its connections are dead names from now */
     WIRE_EVENT_INTEREST = 35,   /* u64 token, u64 entry id, u32 message type, u32 0, u64 argument */
+    WIRE_EVENT_WAKE = 36, /* u32 wake channel, u32 0: nobody waits on it, and it has something */
 
     /* Memory sockets: the host asks, one request at a time. Status 0 or any other: it is a fault of
      * the device then. */
@@ -63,13 +66,17 @@ enum wire_notify {
     WIRE_NOTIFY_TERMINATED = 2, /* departures */
 };
 
-#define WIRE_CALL_ASYNC     UINT32_C(1) /* wake port and reference are meaningful */
+#define WIRE_CALL_ASYNC UINT32_C(1) /* wake port and reference are meaningful */
+/* With WIRE_CALL_ASYNC: the wake channel that the completion is to come by; 0: the event socket. */
+#define WIRE_CALL_WAKE_SHIFT 8
+#define WIRE_CALL_WAKE_MASK  (UINT32_C(0xff) << WIRE_CALL_WAKE_SHIFT)
+#define WIRE_MAX_WAKES       64 /* channels of one client */
 
-#define WIRE_MAX_SCALARS    16
-#define WIRE_MAX_REFERENCES 8
-#define WIRE_MAX_ARGUMENTS  16 /* of a completion */
-#define WIRE_MAX_STRUCT     (UINT32_C(4) * 1024 * 1024)
-#define WIRE_MAX_MEMORY     65536 /* bytes of one WIRE_MEMORY_READ or _WRITE */
+#define WIRE_MAX_SCALARS     16
+#define WIRE_MAX_REFERENCES  8
+#define WIRE_MAX_ARGUMENTS   16 /* of a completion */
+#define WIRE_MAX_STRUCT      (UINT32_C(4) * 1024 * 1024)
+#define WIRE_MAX_MEMORY      65536 /* bytes of one WIRE_MEMORY_READ or _WRITE */
 
 /* Keys of the reply to WIRE_ENTRY. */
 #define WIRE_ENTRY_NAME       "name"       /* string */

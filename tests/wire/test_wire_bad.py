@@ -170,7 +170,7 @@ class Requests(BadTest):
 
     def test_unknown_types(self):
         client, connection = self.client(), self.opened(0)
-        for kind in (0, 12, 15, 16, 17, 18, 19, 20, 32, 35, 48, 49, 255, 65535):
+        for kind in (0, 13, 15, 16, 17, 18, 19, 20, 32, 36, 48, 49, 255, 65535):
             self.refuse(client, kind, b"")
         for kind in (0, 1, 2, 3, 4, 7, 8, 11, 15, 20, 32, 33, 65535):
             self.refuse(connection, kind, CONTROL.get(kind, b""))
