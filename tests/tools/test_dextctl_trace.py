@@ -225,7 +225,6 @@ class Trace(toolstest.ToolTest):
         self.assertEqual(len(out.splitlines()), 1)
 
     def test_usage(self):
-        self.assert_fails(trace(), 2, "want a FILE")
         self.assert_fails(trace("--"), 2, "no command")
         self.assert_fails(trace("--device", EDU, "--", "true"), 2, "--device")
         self.assert_fails(trace("--follow", "--", "true"), 2, "--follow")

@@ -1,5 +1,5 @@
 /*
- * dextctl trace: follows the calls of a program hop by hop.
+ * dextctl trace: follows the calls of devices, or those of a program hop by hop.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,6 +14,7 @@
 #include "dextctl.h"
 #include "output.h"
 #include "trace.h"
+#include "trace_device.h"
 #include "trace_source.h"
 
 #define LOOK_MS 20 /* how often files that grow are looked at */
@@ -159,7 +160,8 @@ static int report(struct trace *trace)
         return failure(NULL, "out of memory");
     }
     if (trace->options->given & OPTION_SUMMARY) {
-        trace_print_summary(trace->out, &trace->log, &spans, trace->options->json);
+        const struct trace_extent extent = {"lines", trace->log.count, trace->log.lost};
+        trace_print_summary(trace->out, &extent, &spans, trace->options->json);
     }
     if (path) {
         int error = trace_export(path, &trace->log, &spans);
@@ -183,8 +185,8 @@ static void catch_signals(bool has_child)
 
 static int check_usage(const struct options *options, int argc)
 {
-    if (!options->tail && argc == 0) {
-        return usage_error("trace: want a FILE of a trace, or -- COMMAND to run");
+    if (options->given & (OPTION_RECENT | OPTION_CLIENT)) {
+        return usage_error("trace: --recent and --client are for devices");
     }
     if (options->tail && !options->tail[0]) {
         return usage_error("trace: no command behind --");
@@ -198,7 +200,7 @@ static int check_usage(const struct options *options, int argc)
     return STATUS_OK;
 }
 
-static int run(const struct options *options, int argc, char **argv)
+static int run_hops(const struct options *options, int argc, char **argv)
 {
     struct trace *trace = calloc(1, sizeof(*trace));
     int status = check_usage(options, argc);
@@ -231,31 +233,57 @@ static int run(const struct options *options, int argc, char **argv)
     return status;
 }
 
+/* Devices, or files and a command; nothing is all devices. */
+static int run(const struct options *options, int argc, char **argv)
+{
+    int devices = 0;
+    for (int i = 0; i < argc; i++) {
+        devices += trace_is_device(argv[i]);
+    }
+    if (devices == 0 && (argc > 0 || options->tail)) {
+        return run_hops(options, argc, argv);
+    }
+    if (devices != argc || options->tail) {
+        return usage_error("trace: a device goes with neither a file nor a command");
+    }
+    return trace_devices(options, argc, argv);
+}
+
 const struct command command_trace = {
     .name = "trace",
-    .summary = "follow the calls of a program hop by hop",
-    .synopsis = "[FILE]... [-- COMMAND...]",
+    .summary = "follow the calls of devices, or of a program hop by hop",
+    .synopsis = "[ADDRESS]... | [FILE]... [-- COMMAND...]",
     .details =
-        "Run a command and print each hop of its calls on stderr: time, process and number of\n"
-        "the call, hop, selector with arguments, result. Files are traces that other processes\n"
-        "write (DEXTLINK_TRACE=FILE, as for a dextd): beside a command what is added to them\n"
-        "meanwhile, alone what they hold, printed on stdout. The call's number is the same in\n"
-        "every process.\n"
+        "Print the calls that clients make to devices, all there are without an ADDRESS: time,\n"
+        "process and number of the client, call with its first inputs, result, how long it\n"
+        "took. Any dextd can be looked into, at any time: it keeps the last 1,024 calls of each\n"
+        "device. --recent begins with those, and ends behind them without --follow or\n"
+        "--seconds; otherwise it goes on with what comes, until Ctrl-C. A line says how many\n"
+        "calls were lost where they came too fast.\n"
+        "\n"
+        "With a COMMAND: run it and print each hop of its calls on stderr: time, process and\n"
+        "number of the call, hop, selector with arguments, result. Files are traces that other\n"
+        "processes write (DEXTLINK_TRACE=FILE, as for a dextd): beside a command what is added\n"
+        "to them meanwhile, alone what they hold, printed on stdout. The call's number is the\n"
+        "same in every process. The exit status is the command's, and 128 more than the\n"
+        "signal's number that ended it.\n"
         "\n"
         "--summary prints a line for each kind of call at the end instead; --output writes JSON\n"
         "trace events, which the Perfetto UI and chrome://tracing open.\n"
         "\n"
-        "The trace is written by the software IOKit and host. Apple's IOKit writes none, so on a\n"
-        "Mac a command runs but nothing is seen.\n"
-        "\n"
-        "The exit status is the command's, and 128 more than the signal's number that ended it.\n"
+        "The software IOKit, dext and host write all this. The real driver keeps no calls, and\n"
+        "Apple's IOKit writes no trace, so on a Mac a command runs but nothing is seen.\n"
         "\n"
         "Examples:\n"
+        "  dextctl trace 01:00.0\n"
+        "  dextctl trace --recent 01:00.0\n"
+        "  dextctl trace --summary --client 1234 --seconds 10\n"
         "  dextctl trace -- dextctl show 01:00.0\n"
         "  dextctl trace --summary -- ./driver\n"
         "  dextctl trace -o trace.json /tmp/dextd.trace -- ./driver\n"
         "  dextctl trace --follow /tmp/dextd.trace\n",
-    .accepts = OPTION_JSON | OPTION_SUMMARY | OPTION_OUTPUT | OPTION_FOLLOW | OPTION_SECONDS,
+    .accepts = OPTION_JSON | OPTION_SUMMARY | OPTION_OUTPUT | OPTION_FOLLOW | OPTION_SECONDS |
+               OPTION_RECENT | OPTION_CLIENT,
     .arguments_max = TRACE_SOURCES_MAX,
     .run = run,
 };

@@ -133,6 +133,13 @@ static int parse_level(struct options *options, const char *value)
     return STATUS_OK;
 }
 
+static int parse_client(struct options *options, const char *value)
+{
+    return number_parse(value, UINT32_MAX, &options->client) && options->client > 0
+               ? STATUS_OK
+               : usage_error("--client \"%s\": want a process id", value);
+}
+
 static int parse_only(struct options *options, const char *value)
 {
     options->only = value;
@@ -162,7 +169,9 @@ static const struct option_row {
     {OPTION_SUMMARY, 0, "summary", NULL, "count, percentiles and errors of each kind of call",
      NULL},
     {OPTION_OUTPUT, 'o', "output", "FILE", "write JSON trace events", parse_output},
-    {OPTION_FOLLOW, 'f', "follow", NULL, "go on as the files grow, until Ctrl-C", NULL},
+    {OPTION_FOLLOW, 'f', "follow", NULL, "go on with what comes, until Ctrl-C", NULL},
+    {OPTION_RECENT, 0, "recent", NULL, "begin with the calls that the driver has kept", NULL},
+    {OPTION_CLIENT, 0, "client", "PID", "calls of this process alone", parse_client},
     {OPTION_BUNDLE, 0, "bundle", "FILE", "write a tar archive for a bug report", parse_bundle},
     {OPTION_WITH_SERIALS, 0, "with-serials", NULL, "leave serial numbers and names in the archive",
      NULL},

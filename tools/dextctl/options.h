@@ -47,6 +47,8 @@ enum option_bit {
 #define OPTION_ONLY           (UINT64_C(1) << 34)
 #define OPTION_TAP            (UINT64_C(1) << 35)
 #define OPTION_DEVICE_IS_SAFE (UINT64_C(1) << 36)
+#define OPTION_RECENT         (UINT64_C(1) << 37)
+#define OPTION_CLIENT         (UINT64_C(1) << 38)
 
 /* What the command line said. Texts are borrowed from argv; both arrays are owned. */
 struct options {
@@ -59,6 +61,7 @@ struct options {
     double seconds;     /* 0: not given */
     double interval;    /* seconds; 0: not given */
     uint64_t seed;
+    uint64_t client; /* process id */
     const char **devices;
     size_t device_count;
     uint64_t *sizes;

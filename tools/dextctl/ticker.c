@@ -43,7 +43,9 @@ static void open_pipe(void)
 void ticker_begin(struct ticker *ticker, const struct options *options, double default_interval)
 {
     double seconds = options->given & OPTION_INTERVAL ? options->interval : default_interval;
-    const struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    /* A line that is being written to a slow reader is not cut. */
+    const struct sigaction stop = {.sa_handler = on_signal,
+                                   .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
 
     *ticker = (struct ticker){.start_ms = now_ms(), .interval_ms = seconds * 1e3};
     ticker->has_count = (options->given & OPTION_COUNT) != 0;

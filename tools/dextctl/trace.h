@@ -70,9 +70,18 @@ struct trace_spans {
 bool trace_spans_make(struct trace_log *log, struct trace_spans *spans);
 void trace_spans_clear(struct trace_spans *spans);
 
+/** Append one, zeroed but for call and time. NULL: out of memory. */
+struct trace_span *trace_spans_add(struct trace_spans *spans, uint64_t call, uint64_t time_ns);
+
+/* What a summary is made of: "lines" or "calls", how many are kept, how many are not. */
+struct trace_extent {
+    const char *unit;
+    size_t kept, lost;
+};
+
 /** Print what each kind of call did: count, median, 99th percentile, errors. */
-void trace_print_summary(FILE *file, const struct trace_log *log, const struct trace_spans *spans,
-                         bool json);
+void trace_print_summary(FILE *file, const struct trace_extent *extent,
+                         const struct trace_spans *spans, bool json);
 
 /** Write everything as JSON trace events, for the Perfetto UI or chrome://tracing. 0, -errno. */
 int trace_export(const char *path, const struct trace_log *log, const struct trace_spans *spans);

@@ -1,108 +1,54 @@
 /*
- * A trace in the JSON trace event format: calls are complete events ("X"), hops of the host, which
- * have only the moment when they are done, instants ("i"); metadata ("M") names the processes.
+ * A hop trace as JSON trace events: calls with their duration; hops of the host, which have only
+ * the moment when they are done, as instants.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "output.h"
 #include "trace.h"
-
-#define LANES_MAX    256
-#define HOST_PROCESS 1 /* no client has this process id */
-
-/* Calls that overlap must not share a row: the viewer nests what does. */
-struct lanes {
-    uint32_t process;
-    uint64_t ends[LANES_MAX];
-};
+#include "trace_events.h"
 
 struct group {
     uint64_t call;
     uint64_t start_ns, end_ns;
     size_t first, count; /* of the lines */
-    unsigned int lane;
+    unsigned int row;
 };
 
-struct exporter {
-    FILE *file;
-    uint64_t origin_ns;
-    size_t events;
-};
-
-static void put_event(struct exporter *out, json_object *event)
+static void put_span(struct trace_events *out, const struct trace_span *span, unsigned int row)
 {
-    fprintf(out->file, "%s%s", out->events++ ? ",\n" : "\n",
-            json_object_to_json_string_ext(event, JSON_C_TO_STRING_PLAIN |
-                                                      JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(event);
-}
-
-static void add_us(json_object *object, const char *key, uint64_t ns)
-{
-    char text[40];
-    snprintf(text, sizeof(text), "%" PRIu64 ".%03" PRIu64, ns / 1000, ns % 1000);
-    json_object_object_add(object, key, json_object_new_double_s((double)ns / 1e3, text));
-}
-
-static json_object *new_event(const struct exporter *out, const char *phase, const char *name,
-                              const char *category, uint64_t time_ns, uint32_t process,
-                              unsigned int lane)
-{
-    json_object *event = json_object_new_object();
-    json_add_text(event, "name", name);
-    json_add_text(event, "cat", category);
-    json_add_text(event, "ph", phase);
-    add_us(event, "ts", time_ns - out->origin_ns);
-    json_add_number(event, "pid", process);
-    json_add_number(event, "tid", lane + 1);
-    return event;
-}
-
-static void put_name(struct exporter *out, uint32_t process, const char *name)
-{
-    json_object *event =
-        new_event(out, "M", "process_name", "__metadata", out->origin_ns, process, 0);
-    json_object *arguments = json_object_new_object();
-    json_add_text(arguments, "name", name);
-    json_object_object_add(event, "args", arguments);
-    put_event(out, event);
-}
-
-static void put_span(struct exporter *out, const struct trace_span *span, unsigned int lane)
-{
-    json_object *event =
-        new_event(out, span->has_end ? "X" : "i", span->name, span->is_wire ? "wire" : "iokit",
-                  span->start_ns, trace_call_process(span->call), lane);
+    json_object *event = trace_event_new(out, span->has_end ? "X" : "i", span->name,
+                                         span->is_wire ? "wire" : "iokit", span->start_ns,
+                                         trace_call_process(span->call), row);
     json_object *arguments = json_object_new_object();
     json_add_number(arguments, "call", trace_call_number(span->call));
     json_add_text(arguments, "arguments", span->arguments);
     if (span->has_end) {
-        add_us(event, "dur", span->end_ns - span->start_ns);
+        trace_event_add_us(event, "dur", span->end_ns - span->start_ns);
         json_add_hex(arguments, "code", span->code, 1);
         json_add_text(arguments, "result", span->result);
     } else {
         json_add_text(event, "s", "t");
     }
     json_object_object_add(event, "args", arguments);
-    put_event(out, event);
+    trace_event_put(out, event);
 }
 
-static void put_hop(struct exporter *out, const struct trace_line *line, unsigned int lane)
+static void put_hop(struct trace_events *out, const struct trace_line *line, unsigned int row)
 {
     json_object *event =
-        new_event(out, "i", line->hop, line->hop, line->time_ns, HOST_PROCESS, lane);
+        trace_event_new(out, "i", line->hop, line->hop, line->time_ns, TRACE_HOST_PROCESS, row);
     json_object *arguments = json_object_new_object();
     json_add_text(arguments, "text", line->text);
     json_add_number(arguments, "process", trace_call_process(line->call));
     json_add_number(arguments, "call", trace_call_number(line->call));
     json_add_text(event, "s", "t");
     json_object_object_add(event, "args", arguments);
-    put_event(out, event);
+    trace_event_put(out, event);
 }
 
 static int compare_groups(const void *first, const void *second)
@@ -127,37 +73,13 @@ static size_t make_groups(const struct trace_log *log, struct group *groups)
     return count;
 }
 
-/* The first row that is free when the call begins. */
-static void choose_lanes(struct exporter *out, struct group *groups, size_t count)
+static void choose_rows(struct trace_events *out, struct group *groups, size_t count)
 {
-    struct lanes *lanes = NULL;
-    size_t process_count = 0;
     qsort(groups, count, sizeof(*groups), compare_groups);
     for (size_t i = 0; i < count; i++) {
-        uint32_t process = trace_call_process(groups[i].call);
-        size_t at = 0;
-        while (at < process_count && lanes[at].process != process) {
-            at++;
-        }
-        if (at == process_count) {
-            struct lanes *more = realloc(lanes, (process_count + 1) * sizeof(*lanes));
-            if (!more) {
-                break; /* the rest shares the first row */
-            }
-            lanes = more;
-            lanes[process_count++] = (struct lanes){.process = process};
-            char name[32];
-            snprintf(name, sizeof(name), process ? "client %" PRIu32 : "no call", process);
-            put_name(out, process, name);
-        }
-        unsigned int lane = 0;
-        while (lane + 1 < LANES_MAX && lanes[at].ends[lane] > groups[i].start_ns) {
-            lane++;
-        }
-        lanes[at].ends[lane] = groups[i].end_ns;
-        groups[i].lane = lane;
+        groups[i].row = trace_events_row(out, trace_call_process(groups[i].call),
+                                         groups[i].start_ns, groups[i].end_ns);
     }
-    free(lanes);
 }
 
 static int compare_calls(const void *first, const void *second)
@@ -171,22 +93,22 @@ static int compare_calls(const void *first, const void *second)
 }
 
 /* The spans are in the order of the calls, as the lines are. */
-static void put_all(struct exporter *out, const struct trace_log *log,
+static void put_all(struct trace_events *out, const struct trace_log *log,
                     const struct trace_spans *spans, struct group *groups, size_t count)
 {
     size_t span = 0;
-    put_name(out, HOST_PROCESS, "host");
-    choose_lanes(out, groups, count);
+    trace_events_name(out, TRACE_HOST_PROCESS, "host");
+    choose_rows(out, groups, count);
     qsort(groups, count, sizeof(*groups), compare_calls);
     for (size_t i = 0; i < count; i++) {
         for (; span < spans->count && spans->list[span].call == groups[i].call; span++) {
             if (!spans->list[span].is_host) { /* else its hops say all */
-                put_span(out, &spans->list[span], groups[i].lane);
+                put_span(out, &spans->list[span], groups[i].row);
             }
         }
         for (size_t line = groups[i].first; line < groups[i].first + groups[i].count; line++) {
             if (trace_hop_is_host(log->lines[line].hop) || groups[i].call == 0) {
-                put_hop(out, &log->lines[line], groups[i].lane);
+                put_hop(out, &log->lines[line], groups[i].row);
             }
         }
     }
@@ -194,25 +116,18 @@ static void put_all(struct exporter *out, const struct trace_log *log,
 
 int trace_export(const char *path, const struct trace_log *log, const struct trace_spans *spans)
 {
-    struct exporter out = {.origin_ns = UINT64_MAX};
+    struct trace_events out;
+    uint64_t origin_ns = log->count ? UINT64_MAX : 0;
     struct group *groups = calloc(log->count + 1, sizeof(*groups));
 
-    errno = 0;
-    out.file = groups ? fopen(path, "w") : NULL;
-    if (!out.file) {
-        int error = groups ? errno : ENOMEM;
-        free(groups);
-        return -error;
-    }
     for (size_t i = 0; i < log->count; i++) {
-        out.origin_ns =
-            log->lines[i].time_ns < out.origin_ns ? log->lines[i].time_ns : out.origin_ns;
+        origin_ns = log->lines[i].time_ns < origin_ns ? log->lines[i].time_ns : origin_ns;
     }
-    out.origin_ns = log->count ? out.origin_ns : 0;
-    fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", out.file);
-    put_all(&out, log, spans, groups, make_groups(log, groups));
-    fputs("\n]}\n", out.file);
+    int error = groups ? trace_events_open(&out, path, origin_ns) : -ENOMEM;
+    if (!error) {
+        put_all(&out, log, spans, groups, make_groups(log, groups));
+        error = trace_events_close(&out);
+    }
     free(groups);
-    bool is_bad = ferror(out.file);
-    return fclose(out.file) != 0 || is_bad ? (errno ? -errno : -EIO) : 0;
+    return error;
 }

@@ -113,6 +113,8 @@ const char *trace_selector_name(unsigned long selector, char name[TRACE_NAME_BYT
         [67] = "GetStatistics",
         [68] = "GetDeviceState",
         [69] = "GetCallCounts",
+        [70] = "ReadCalls",
+        [71] = "ListDMARegions",
         [72] = "GetBARRanges",
     };
     const char *known = selector < sizeof(names) / sizeof(*names) ? names[selector] : NULL;

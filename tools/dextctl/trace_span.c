@@ -23,7 +23,7 @@ static int compare_lines(const void *first, const void *second)
     return a->order < b->order ? -1 : a->order > b->order;
 }
 
-static struct trace_span *add_span(struct trace_spans *spans, const struct trace_line *line)
+struct trace_span *trace_spans_add(struct trace_spans *spans, uint64_t call, uint64_t time_ns)
 {
     if (spans->count == spans->room) {
         size_t room = spans->room ? 2 * spans->room : ROOM_FIRST;
@@ -35,12 +35,14 @@ static struct trace_span *add_span(struct trace_spans *spans, const struct trace
         spans->room = room;
     }
     struct trace_span *span = &spans->list[spans->count++];
-    *span = (struct trace_span){.call = line->call,
-                                .start_ns = line->time_ns,
-                                .end_ns = line->time_ns,
-                                .arguments = "",
-                                .result = ""};
+    *span = (struct trace_span){
+        .call = call, .start_ns = time_ns, .end_ns = time_ns, .arguments = "", .result = ""};
     return span;
+}
+
+static struct trace_span *add_span(struct trace_spans *spans, const struct trace_line *line)
+{
+    return trace_spans_add(spans, line->call, line->time_ns);
 }
 
 /* What an iokit line begins; false when it begins nothing. */

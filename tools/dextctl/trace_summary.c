@@ -85,8 +85,8 @@ static json_object *row_json(const struct row *row)
     return object;
 }
 
-static void print_rows(FILE *file, const struct trace_log *log, struct trace_span *const *sorted,
-                       size_t count, bool json)
+static void print_rows(FILE *file, const struct trace_extent *extent,
+                       struct trace_span *const *sorted, size_t count, bool json)
 {
     json_object *calls = json_object_new_array();
     if (!json) {
@@ -107,8 +107,8 @@ static void print_rows(FILE *file, const struct trace_log *log, struct trace_spa
     }
     json_object *top = json_object_new_object();
     json_object_object_add(top, "calls", calls);
-    json_add_number(top, "lines", log->count);
-    json_add_number(top, "lost", log->lost);
+    json_add_number(top, extent->unit, extent->kept);
+    json_add_number(top, "lost", extent->lost);
     if (json) {
         fprintf(
             file, "%s\n",
@@ -117,8 +117,8 @@ static void print_rows(FILE *file, const struct trace_log *log, struct trace_spa
     json_object_put(top);
 }
 
-void trace_print_summary(FILE *file, const struct trace_log *log, const struct trace_spans *spans,
-                         bool json)
+void trace_print_summary(FILE *file, const struct trace_extent *extent,
+                         const struct trace_spans *spans, bool json)
 {
     struct trace_span **sorted = calloc(spans->count + 1, sizeof(struct trace_span *));
     size_t count = 0;
@@ -132,7 +132,7 @@ void trace_print_summary(FILE *file, const struct trace_log *log, const struct t
         qsort(sorted, count, sizeof(*sorted), compare_spans);
     }
     if (sorted) {
-        print_rows(file, log, sorted, count, json);
+        print_rows(file, extent, sorted, count, json);
     }
     free(sorted);
 }
