@@ -132,8 +132,9 @@ free_dart:
 static void drop(struct dart *dart, struct mapping *mapping)
 {
     mapping_index_remove(&dart->mappings, mapping);
-    if (mapping->first_granule != GRANULES_NONE) {
-        granules_give(&dart->granules, mapping->first_granule, mapping->granule_count);
+    if (!dart->limits.identity) {
+        granules_give(&dart->granules, mapping_index_first_granule(&dart->mappings, mapping),
+                      mapping_index_granule_count(mapping));
     }
 }
 
@@ -156,40 +157,45 @@ void dart_destroy(struct dart *dart)
 }
 
 /* Choose the bus address and take its granules. Called with the lock held exclusively. */
-static int place_by_dart(struct dart *dart, struct mapping *mapping, uint64_t page_offset,
-                         iova_t wanted)
+static int place_by_dart(struct dart *dart, struct mapping *mapping, uint64_t page_offset)
 {
     iova_t base = dart->limits.base;
+    iova_t wanted = mapping->public.wanted;
     uint64_t avoid = GRANULES_NONE;
     /* An address equal to the IOVA would hide callers that take one for the other. */
     if (wanted >= base && wanted % DART_GRANULE_BYTES == page_offset) {
         avoid = (wanted - base) / DART_GRANULE_BYTES;
     }
-    mapping->first_granule = granules_take(&dart->granules, mapping->granule_count, avoid);
-    if (mapping->first_granule == GRANULES_NONE) {
+    uint64_t first =
+        granules_take(&dart->granules, mapping_granules(page_offset, mapping->public.bytes), avoid);
+    if (first == GRANULES_NONE) {
         return -ENOSPC;
     }
-    mapping->public.bus_address = base + mapping->first_granule * DART_GRANULE_BYTES + page_offset;
-    mapping->last = mapping->public.bus_address + (mapping->public.bytes - 1);
+    mapping->public.bus_address = base + first * DART_GRANULE_BYTES + page_offset;
     mapping_index_insert(&dart->mappings, mapping);
     return 0;
 }
 
-static int place_by_identity(struct dart *dart, struct mapping *mapping, iova_t wanted)
+static int place_by_identity(struct dart *dart, struct mapping *mapping)
 {
-    if (mapping->charged_bytes > dart->limits.aperture_bytes - dart->statistics.live_bytes) {
+    if (mapping->public.bytes > dart->limits.aperture_bytes - dart->statistics.live_bytes) {
         return -ENOSPC;
     }
-    mapping->first_granule = GRANULES_NONE;
-    mapping->public.bus_address = wanted;
-    mapping->last = wanted + (mapping->public.bytes - 1);
+    mapping->public.bus_address = mapping->public.wanted;
     return mapping_index_insert(&dart->mappings, mapping) ? 0 : -EEXIST;
 }
 
-static void account_mapped(struct dart_statistics *statistics, uint64_t charged_bytes)
+/* What it takes of the aperture. */
+static uint64_t charged_bytes(const struct dart *dart, const struct mapping *mapping)
+{
+    return dart->limits.identity ? mapping->public.bytes
+                                 : mapping_index_granule_count(mapping) * DART_GRANULE_BYTES;
+}
+
+static void account_mapped(struct dart_statistics *statistics, uint64_t charged)
 {
     statistics->live_mappings++;
-    statistics->live_bytes += charged_bytes;
+    statistics->live_bytes += charged;
     if (statistics->live_mappings > statistics->peak_mappings) {
         statistics->peak_mappings = statistics->live_mappings;
     }
@@ -213,27 +219,23 @@ int dart_map(struct dart *dart, struct dma_memory *memory, uint64_t offset, uint
     if (bytes > dart->limits.aperture_bytes) {
         return -ENOSPC;
     }
-    struct mapping *mapping = calloc(1, sizeof(*mapping));
+    struct mapping *mapping = mapping_index_allocate(&dart->mappings);
     if (!mapping) {
         return -ENOMEM;
     }
-    mapping->public.bytes = bytes;
-    mapping->memory = memory;
-    mapping->memory_offset = offset;
-    mapping->direction = direction;
-    mapping->wanted = wanted;
+    mapping->public =
+        (struct dart_mapping){.bytes = bytes, .wanted = wanted, .memory = memory, .offset = offset};
+    mapping->direction = (uint8_t)direction;
     mapping->owner = owner;
-    mapping->granule_count = identity ? 0 : (page_offset + bytes - 1) / DART_GRANULE_BYTES + 1;
-    mapping->charged_bytes = identity ? bytes : mapping->granule_count * DART_GRANULE_BYTES;
 
     pthread_rwlock_wrlock(&dart->lock);
     int result = -ENOSPC;
     if (dart->statistics.live_mappings < dart->limits.slots) {
-        result = identity ? place_by_identity(dart, mapping, wanted)
-                          : place_by_dart(dart, mapping, page_offset, wanted);
+        result =
+            identity ? place_by_identity(dart, mapping) : place_by_dart(dart, mapping, page_offset);
     }
     if (result == 0) {
-        account_mapped(&dart->statistics, mapping->charged_bytes);
+        account_mapped(&dart->statistics, charged_bytes(dart, mapping));
     }
     pthread_rwlock_unlock(&dart->lock);
     if (result < 0) {
@@ -251,7 +253,7 @@ static void fault_add_nearest(struct dart *dart, struct dart_fault *fault)
     struct mapping *below = mapping_index_below(&dart->mappings, address);
     struct mapping *nearest = above ? above : below;
     if (above && below && above->public.bus_address > address &&
-        address - below->last < above->public.bus_address - address) {
+        address - mapping_last(below) < above->public.bus_address - address) {
         nearest = below;
     }
     if (nearest) {
@@ -310,9 +312,9 @@ static void access_mapping(struct access *access, size_t done, size_t bytes,
         refuse(access, done, bytes, DART_FAULT_DIRECTION);
         return;
     }
-    struct dma_memory *memory = mapping->memory;
+    struct dma_memory *memory = mapping->public.memory;
     uint64_t offset =
-        mapping->memory_offset + (access->address + done - mapping->public.bus_address);
+        mapping->public.offset + (access->address + done - mapping->public.bus_address);
     int result = access->write_from
                      ? memory->ops->write(memory, offset, access->write_from + done, bytes)
                      : memory->ops->read(memory, offset, access->read_into + done, bytes);
@@ -340,7 +342,7 @@ static int access_run(struct dart *dart, struct access *access)
             bytes = bytes < gap ? bytes : gap;
             refuse(access, done, bytes, DART_FAULT_UNMAPPED);
         } else {
-            uint64_t here = mapping->last - at;
+            uint64_t here = mapping_last(mapping) - at;
             bytes = bytes - 1 <= here ? bytes : here + 1;
             access_mapping(access, done, bytes, mapping);
         }
@@ -376,11 +378,12 @@ void *dart_pin(struct dart *dart, iova_t bus_address, size_t length, bool is_wri
     pthread_rwlock_rdlock(&dart->lock);
     struct mapping *mapping = mapping_index_at_or_above(&dart->mappings, bus_address);
     if (mapping && mapping->public.bus_address <= bus_address && (mapping->direction & wanted) &&
-        mapping->memory->ops->point) {
-        uint64_t here = mapping->last - bus_address;
+        mapping->public.memory->ops->point) {
+        uint64_t here = mapping_last(mapping) - bus_address;
         *bytes = length - 1 <= here ? length : (size_t)here + 1;
-        uint64_t offset = mapping->memory_offset + (bus_address - mapping->public.bus_address);
-        where = mapping->memory->ops->point(mapping->memory, offset, *bytes, is_write);
+        struct dma_memory *memory = mapping->public.memory;
+        uint64_t offset = mapping->public.offset + (bus_address - mapping->public.bus_address);
+        where = memory->ops->point(memory, offset, *bytes, is_write);
     }
     if (where) {
         atomic_fetch_add(&mapping->pins, 1);
@@ -425,8 +428,9 @@ void dart_unmap(struct dart *dart, struct dart_mapping *public)
     pthread_rwlock_wrlock(&dart->lock);
     drop(dart, mapping);
     dart->statistics.live_mappings--;
-    dart->statistics.live_bytes -= mapping->charged_bytes;
-    history_add(&dart->freed, public->bus_address, mapping->last, mapping->owner, monotonic_ns());
+    dart->statistics.live_bytes -= charged_bytes(dart, mapping);
+    history_add(&dart->freed, public->bus_address, mapping_last(mapping), mapping->owner,
+                monotonic_ns());
     pthread_rwlock_unlock(&dart->lock);
     wait_until_unpinned(dart, mapping);
     free(mapping);
@@ -441,11 +445,12 @@ void dart_each(struct dart *dart, iova_t from,
     while (mapping && goes_on) {
         const struct dart_mapping_info info = {.bus_address = mapping->public.bus_address,
                                                .bytes = mapping->public.bytes,
-                                               .wanted = mapping->wanted,
+                                               .wanted = mapping->public.wanted,
                                                .owner = mapping->owner,
-                                               .memory = mapping->memory};
-        goes_on = fn(context, &info) && mapping->last < UINT64_MAX;
-        mapping = goes_on ? mapping_index_at_or_above(&dart->mappings, mapping->last + 1) : NULL;
+                                               .memory = mapping->public.memory};
+        goes_on = fn(context, &info) && mapping_last(mapping) < UINT64_MAX;
+        mapping =
+            goes_on ? mapping_index_at_or_above(&dart->mappings, mapping_last(mapping) + 1) : NULL;
     }
     pthread_rwlock_unlock(&dart->lock);
 }

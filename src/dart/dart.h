@@ -41,6 +41,9 @@ struct dart;
 struct dart_mapping {
     iova_t bus_address;
     uint64_t bytes;
+    iova_t wanted;             /* as given to dart_map, with the two below */
+    struct dma_memory *memory; /* borrowed */
+    uint64_t offset;           /* of its first byte in the memory */
 };
 
 enum dart_fault_kind {

@@ -18,22 +18,34 @@
 #include "dart/dart.h"
 #include "dart/granules.h"
 
+/* Kept small: there may be 65,536. What follows from these fields is worked out when it is asked.
+ */
 struct mapping {
     struct dart_mapping public; /* first: callers of the DART hold a pointer to it */
-    RB_ENTRY(mapping) entry;    /* identity only */
-    iova_t last;                /* included: a mapping may end at 2^64 */
-    struct dma_memory *memory;
-    uint64_t memory_offset;
-    enum dart_direction direction;
-    iova_t wanted;
     uint64_t owner;
-    uint64_t first_granule; /* GRANULES_NONE with identity */
-    uint64_t granule_count;
-    uint64_t charged_bytes; /* against the aperture */
-    _Atomic unsigned pins;  /* none is added once it is out of the index */
+    _Atomic uint32_t pins; /* none is added once it is out of the index */
+    uint8_t direction;     /* enum dart_direction */
 };
 
-RB_HEAD(mapping_tree, mapping);
+/* With identity. */
+struct tree_mapping {
+    struct mapping mapping; /* first */
+    RB_ENTRY(tree_mapping) entry;
+};
+
+/* Its last byte: a mapping may end at 2^64. */
+static inline iova_t mapping_last(const struct mapping *mapping)
+{
+    return mapping->public.bus_address + (mapping->public.bytes - 1);
+}
+
+/* Granules that a range touches whose first byte lies so far into its granule. */
+static inline uint64_t mapping_granules(uint64_t page_offset, uint64_t bytes)
+{
+    return (page_offset + bytes - 1) / DART_GRANULE_BYTES + 1;
+}
+
+RB_HEAD(mapping_tree, tree_mapping);
 
 struct mapping_index {
     iova_t base;
@@ -46,6 +58,14 @@ struct mapping_index {
 int mapping_index_create(struct mapping_index *index, iova_t base, const struct granules *granules);
 /** Takes a zeroed one. Does not free mappings. */
 void mapping_index_destroy(struct mapping_index *index);
+
+/** Room for a mapping of this index, zeroed, for free(); NULL when out of memory. */
+struct mapping *mapping_index_allocate(const struct mapping_index *index);
+
+/** Where a mapping lies; not with identity. */
+uint64_t mapping_index_first_granule(const struct mapping_index *index,
+                                     const struct mapping *mapping);
+uint64_t mapping_index_granule_count(const struct mapping *mapping);
 
 /** Add a mapping (its granules are taken before). false: it overlaps one that lives (identity). */
 bool mapping_index_insert(struct mapping_index *index, struct mapping *mapping);

@@ -26,11 +26,17 @@ struct dext_client;
 /* What DriverKit offers a dext. client_context is what dext_client_open was given. */
 struct dext_host_ops {
     /* Describe [address, address + bytes) of the client's memory (CreateMemoryDescriptorFromClient
-     * and wiring). Range checked for wrap by the caller. Called with the dext's lock held.
-     * 0 and *out (owned by the caller until ops->release); -EFAULT when any page is not there;
-     * -ENOMEM; -ESRCH client gone. */
+     * and wiring): it lies at *offset of *out. Range checked for wrap by the caller. Called with
+     * the dext's lock held. 0 and *out (one ops->release for each call; several calls may give the
+     * same object); -EFAULT when any page is not there; -ENOMEM; -ESRCH client gone. */
     int (*client_memory)(void *client_context, uint64_t address, uint64_t bytes,
-                         struct dma_memory **out);
+                         struct dma_memory **out, uint64_t *offset);
+
+    /* The calls of client_memory up to the next one with NULL are for these entries, count times
+     * struct dext_dma_request (not aligned, borrowed till then), and parts of one request: all may
+     * be answered from what the client had mapped at the first. Who maps something else meanwhile
+     * cannot say which of both he meant. Called with the dext's lock held. Optional. */
+    void (*client_hold)(void *client_context, const void *requests, size_t count);
 
     /* Complete the asynchronous call that came with this token: send status and count arguments
      * (WaitInterrupt: success and none). May come before the call that brought the token returns;

@@ -135,10 +135,10 @@ enum dext_dma_shape {
     DMA_FIRST_CHUNK, /* may become several bus segments, of which the first is told */
     DMA_ONE_SEGMENT, /* else kIOReturnNotAligned */
 };
-/** Register one region, as RegisterDMARegion. Codes of that selector; refusals are logged. *out is
- * borrowed until the region goes. */
+/** Register one region, as RegisterDMARegion. Codes of that selector; refusals are logged. *out
+ * stays as it is but with success, and is good until the region goes. */
 IOReturn dext_dma_add(struct dext_client *client, const struct dext_dma_request *request,
-                      enum dext_dma_shape shape, struct dext_region **out);
+                      enum dext_dma_shape shape, struct dext_region *out);
 /** End the region that starts at iova. kIOReturnNotFound, logged. */
 IOReturn dext_dma_remove(struct dext_client *client, iova_t iova);
 

@@ -5,20 +5,13 @@
  */
 #include "dext/dext_private.h"
 
+#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/checked.h"
 #include "base/status.h"
 
-static uint64_t region_chunk_bytes(const struct dext_region *region, unsigned chunk)
-{
-    uint64_t rest = region->bytes - chunk * DEXT_DMA_CHUNK_BYTES;
-    return rest < DEXT_DMA_CHUNK_BYTES ? rest : DEXT_DMA_CHUNK_BYTES;
-}
-
-/* Takes half-built regions. The memory goes last: no device access may find it freed. */
-static void region_destroy(struct dext *dext, struct dext_region *region)
+static void long_region_destroy(struct dext *dext, struct dext_long_region *region)
 {
     for (unsigned i = 0; i < region->chunk_count; i++) {
         provider_dma_unmap(dext->provider, region->chunks[i]);
@@ -29,10 +22,16 @@ static void region_destroy(struct dext *dext, struct dext_region *region)
     free(region);
 }
 
-static void region_remove(struct dext_client *client, struct dext_region *region)
+/* The memory goes last: no device access may find it freed. */
+static void region_destroy(struct dext *dext, struct dext_region region)
 {
-    region_table_remove(&client->regions, region);
-    region_destroy(client->dext, region);
+    if (region_is_long(region)) {
+        long_region_destroy(dext, region_long(region));
+        return;
+    }
+    struct dma_memory *memory = region_first(region)->memory;
+    provider_dma_unmap(dext->provider, region_first(region));
+    memory->ops->release(memory);
 }
 
 /* The order is the real dext's; the claim was checked before. */
@@ -48,7 +47,7 @@ static IOReturn region_check(struct dext_client *client, const struct dext_dma_r
                            "region at 0x%llx wraps: address 0x%llx, size 0x%llx", iova, address,
                            bytes);
     }
-    if (region_table_find(&client->regions, iova)) {
+    if (region_exists(region_table_find(&client->regions, iova))) {
         return dext_refuse(kIOReturnStillOpen, "a region starts at 0x%llx already", iova);
     }
     if (client->regions.count >= DEXT_DMA_MAX_REGIONS) {
@@ -65,32 +64,72 @@ static IOReturn region_check(struct dext_client *client, const struct dext_dma_r
     return kIOReturnSuccess;
 }
 
-/* Describe the client's memory and map it chunk by chunk. On failure the caller destroys. */
-static int region_map(struct dext_client *client, struct dext_region *region, uint64_t address,
-                      unsigned chunks)
+/* Describe the client's memory and map it whole. */
+static int region_map(struct dext_client *client, const struct dext_dma_request *request,
+                      struct dext_region *out)
 {
     struct dext *dext = client->dext;
-    int error =
-        dext->ops->client_memory(client->host_context, address, region->bytes, &region->memory);
+    struct dma_memory *memory;
+    struct dart_mapping *mapping;
+    uint64_t offset;
+    int error = dext->ops->client_memory(client->host_context, request->address, request->bytes,
+                                         &memory, &offset);
     if (error < 0) {
-        region->memory = NULL;
         return error;
     }
-    while (region->chunk_count < chunks) {
-        uint64_t offset = region->chunk_count * DEXT_DMA_CHUNK_BYTES;
-        error = provider_dma_map(
-            dext->provider, region->memory, offset, region_chunk_bytes(region, region->chunk_count),
-            region->iova + offset, DART_BOTH, client->id, &region->chunks[region->chunk_count]);
-        if (error < 0) {
-            return error;
-        }
-        region->chunk_count++;
+    error = provider_dma_map(dext->provider, memory, offset, request->bytes, request->iova,
+                             DART_BOTH, client->id, &mapping);
+    if (error < 0) {
+        memory->ops->release(memory);
+        return error;
     }
+    *out = region_of_mapping(mapping);
+    return 0;
+}
+
+static int long_region_fill(struct dext_client *client, const struct dext_dma_request *request,
+                            struct dext_long_region *region, unsigned chunks)
+{
+    struct dext *dext = client->dext;
+    int error = dext->ops->client_memory(client->host_context, request->address, request->bytes,
+                                         &region->memory, &region->offset);
+    if (error < 0) {
+        region->memory = NULL;
+    }
+    while (error >= 0 && region->chunk_count < chunks) {
+        uint64_t done = region->chunk_count * DEXT_DMA_CHUNK_BYTES;
+        uint64_t rest = request->bytes - done;
+        error = provider_dma_map(dext->provider, region->memory, region->offset + done,
+                                 rest < DEXT_DMA_CHUNK_BYTES ? rest : DEXT_DMA_CHUNK_BYTES,
+                                 request->iova + done, DART_BOTH, client->id,
+                                 &region->chunks[region->chunk_count]);
+        region->chunk_count += error >= 0;
+    }
+    return error;
+}
+
+/* The same chunk by chunk. */
+static int long_region_map(struct dext_client *client, const struct dext_dma_request *request,
+                           unsigned chunks, struct dext_region *out)
+{
+    struct dext_long_region *region =
+        calloc(1, sizeof(*region) + chunks * sizeof(region->chunks[0]));
+    if (!region) {
+        return -ENOMEM;
+    }
+    region->iova = request->iova;
+    region->bytes = request->bytes;
+    int error = long_region_fill(client, request, region, chunks);
+    if (error < 0) {
+        long_region_destroy(client->dext, region);
+        return error;
+    }
+    *out = region_of_long(region);
     return 0;
 }
 
 IOReturn dext_dma_add(struct dext_client *client, const struct dext_dma_request *request,
-                      enum dext_dma_shape shape, struct dext_region **out)
+                      enum dext_dma_shape shape, struct dext_region *out)
 {
     IOReturn status = region_check(client, request);
     if (status != kIOReturnSuccess) {
@@ -101,21 +140,16 @@ IOReturn dext_dma_add(struct dext_client *client, const struct dext_dma_request 
         return dext_refuse(kIOReturnNotAligned, "region of 0x%llx bytes is no one bus segment",
                            (unsigned long long)request->bytes);
     }
-    struct dext_region *region = calloc(1, sizeof(*region) + chunks * sizeof(region->chunks[0]));
-    if (!region || region_table_prepare(&client->regions)) {
-        free(region);
-        return dext_refuse(kIOReturnNoMemory, "region");
+    int error = region_table_prepare(&client->regions);
+    if (error >= 0) {
+        error = chunks > 1 ? long_region_map(client, request, chunks, out)
+                           : region_map(client, request, out);
     }
-    region->iova = request->iova;
-    region->bytes = request->bytes;
-    int error = region_map(client, region, request->address, chunks);
     if (error < 0) {
-        region_destroy(client->dext, region);
         return dext_refuse(status_from_errno(error), "region at 0x%llx, 0x%llx bytes",
                            (unsigned long long)request->iova, (unsigned long long)request->bytes);
     }
-    region_table_insert(&client->regions, region);
-    *out = region;
+    region_table_insert(&client->regions, *out);
     return kIOReturnSuccess;
 }
 
@@ -124,7 +158,7 @@ IOReturn dext_dma_register(struct dext_client *client, struct dext_arguments *ar
     const uint64_t *scalars = arguments->scalar_in;
     const struct dext_dma_request request = {
         .iova = scalars[0], .address = scalars[1], .bytes = scalars[2]};
-    struct dext_region *region;
+    struct dext_region region;
     IOReturn status = dext_dma_add(client, &request, DMA_FIRST_CHUNK, &region);
     if (status != kIOReturnSuccess) {
         return status;
@@ -132,19 +166,19 @@ IOReturn dext_dma_register(struct dext_client *client, struct dext_arguments *ar
     /* Only the first chunk is told: the caller sees a length shorter than asked (field note D12).
      */
     arguments->scalar_out[0] = 1;
-    arguments->scalar_out[1] = region->chunks[0]->bus_address;
-    arguments->scalar_out[2] = region_chunk_bytes(region, 0);
+    arguments->scalar_out[1] = region_first(region)->bus_address;
+    arguments->scalar_out[2] = region_first(region)->bytes;
     return kIOReturnSuccess;
 }
 
 IOReturn dext_dma_remove(struct dext_client *client, iova_t iova)
 {
-    struct dext_region *region = region_table_find(&client->regions, iova);
-    if (!region) {
+    struct dext_region region = region_table_remove(&client->regions, iova);
+    if (!region_exists(region)) {
         return dext_refuse(kIOReturnNotFound, "no region starts at 0x%llx",
                            (unsigned long long)iova);
     }
-    region_remove(client, region);
+    region_destroy(client->dext, region);
     return kIOReturnSuccess;
 }
 
@@ -153,36 +187,47 @@ IOReturn dext_dma_unregister(struct dext_client *client, struct dext_arguments *
     return dext_dma_remove(client, arguments->scalar_in[0]);
 }
 
+/* Where its memory is described, and from where on. */
+static struct dma_memory *region_memory(struct dext_region region, uint64_t *offset)
+{
+    bool is_long = region_is_long(region);
+    *offset = is_long ? region_long(region)->offset : region_first(region)->offset;
+    return is_long ? region_long(region)->memory : region_first(region)->memory;
+}
+
 IOReturn dext_dma_probe(struct dext_client *client, struct dext_arguments *arguments)
 {
     uint64_t offset = arguments->scalar_in[1];
-    struct dext_region *region = region_table_find(&client->regions, arguments->scalar_in[0]);
-    if (!region) {
+    struct dext_region region = region_table_find(&client->regions, arguments->scalar_in[0]);
+    if (!region_exists(region)) {
         return dext_refuse(kIOReturnNotFound, "no region starts at 0x%llx",
                            (unsigned long long)arguments->scalar_in[0]);
     }
     uint64_t word = 0;
-    if (!range_is_within(offset, sizeof(word), region->bytes)) {
+    uint64_t bytes = region_bytes(region);
+    if (!range_is_within(offset, sizeof(word), bytes)) {
         return dext_refuse(kIOReturnOverrun, "probe at 0x%llx of a region of 0x%llx bytes",
-                           (unsigned long long)offset, (unsigned long long)region->bytes);
+                           (unsigned long long)offset, (unsigned long long)bytes);
     }
-    int error = region->memory->ops->read(region->memory, offset, &word, sizeof(word));
+    uint64_t start;
+    struct dma_memory *memory = region_memory(region, &start);
+    int error = memory->ops->read(memory, start + offset, &word, sizeof(word));
     if (error < 0) {
         return dext_refuse(status_from_errno(error), "probe at 0x%llx of region 0x%llx",
-                           (unsigned long long)offset, (unsigned long long)region->iova);
+                           (unsigned long long)offset, (unsigned long long)region_iova(region));
     }
     arguments->scalar_out[0] = word;
     return kIOReturnSuccess;
 }
 
-static void region_release(struct dext_region *region, void *context)
+static void region_release(struct dext_region region, void *context)
 {
-    region_remove(context, region);
+    region_destroy(context, region);
 }
 
 void dext_dma_release(struct dext_client *client)
 {
-    region_table_each(&client->regions, region_release, client);
+    region_table_each(&client->regions, region_release, client->dext);
     region_table_clear(&client->regions);
     dext_buffer_free(client);
 }

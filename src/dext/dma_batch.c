@@ -32,13 +32,21 @@ static struct dext_dma_request batch_request(const struct dext_arguments *argume
     return request;
 }
 
+static void batch_hold(struct dext_client *client, const void *requests, size_t count)
+{
+    const struct dext_host_ops *ops = client->dext->ops;
+    if (ops->client_hold) {
+        ops->client_hold(client->host_context, requests, count);
+    }
+}
+
 static void batch_answer(struct dext_arguments *arguments, size_t index, IOReturn status,
-                         const struct dext_region *region)
+                         const struct dart_mapping *mapping)
 {
     struct dext_dma_result result = {.status = (uint32_t)status};
-    if (region) {
-        result.bus_address = region->chunks[0]->bus_address;
-        result.bytes = region->bytes;
+    if (mapping) {
+        result.bus_address = mapping->bus_address;
+        result.bytes = mapping->bytes;
     }
     memcpy((char *)arguments->struct_out + index * sizeof(result), &result, sizeof(result));
 }
@@ -71,11 +79,13 @@ IOReturn dext_dma_register_batch(struct dext_client *client, struct dext_argumen
                            (unsigned long long)flags);
     }
     uint64_t registered = 0;
+    batch_hold(client, arguments->struct_in, count);
     for (size_t i = 0; i < count; i++) {
         const struct dext_dma_request request = batch_request(arguments, i);
-        struct dext_region *region = NULL;
+        struct dext_region region = {0};
         status = dext_dma_add(client, &request, DMA_ONE_SEGMENT, &region);
-        batch_answer(arguments, i, status, region);
+        batch_answer(arguments, i, status,
+                     status == kIOReturnSuccess ? region_first(region) : NULL);
         registered += status == kIOReturnSuccess;
         if (status != kIOReturnSuccess && !(flags & DEXT_DMA_BATCH_EACH)) {
             batch_undo(client, arguments, i, count);
@@ -83,6 +93,7 @@ IOReturn dext_dma_register_batch(struct dext_client *client, struct dext_argumen
             break;
         }
     }
+    batch_hold(client, NULL, 0);
     arguments->scalar_out[0] = registered;
     arguments->struct_out_bytes = count * sizeof(struct dext_dma_result);
     return kIOReturnSuccess;

@@ -80,6 +80,9 @@ static int search_take(struct search *search, const struct vma *vma)
 {
     struct client_mapping *found = &search->found;
     if (vma->start > search->at || !vma->is_shared || !vma->is_readable || vma->inode == 0) {
+        if (!search->has_first && vma->start <= search->at) {
+            *found = (struct client_mapping){.map_start = vma->start, .map_end = vma->end};
+        }
         return -ENOENT;
     }
     uint64_t offset = vma->offset + (search->at - vma->start);
@@ -196,10 +199,12 @@ int client_maps_find(struct client_maps *maps, uint64_t address, uint64_t bytes,
 {
     int error = maps->fd < 0 ? client_maps_open(maps) : 0;
     if (error) {
+        *out = (struct client_mapping){0};
         return error;
     }
     const struct search start = {.at = address, .last = address + (bytes - 1)};
     struct search search = start;
+    *out = (struct client_mapping){0};
     if (!maps->is_text_only) {
         error = find_by_query(maps, &search);
         maps->is_text_only = error == -ENOTTY;
@@ -208,7 +213,7 @@ int client_maps_find(struct client_maps *maps, uint64_t address, uint64_t bytes,
         search = start;
         error = bytes < CLIENT_MAPS_TEXT_MIN_BYTES ? -EOPNOTSUPP : find_by_text(maps, &search);
     }
-    if (!error) {
+    if (!error || (error == -ENOENT && !search.has_first)) {
         *out = search.found;
     }
     return error;

@@ -37,7 +37,8 @@ void client_maps_close(struct client_maps *maps);
  * What lies behind [address, address + bytes), which must not wrap. Several adjacent mappings are
  * one range when they are of one file, contiguous in it, and of the same protection.
  *
- * 0 and *out; -ENOENT when any part is private, not mapped, not readable, or not of one file;
+ * 0 and *out; -ENOENT when any part is private, not mapped, not readable, or not of one file; where
+ * it is the first mapping already, *out tells how far that goes, else map_end is 0;
  * -ESRCH the process has gone; -EOPNOTSUPP the range is too small to ask an older kernel; or the
  * -errno of opening or reading the list (-EACCES: ptrace policy).
  */

@@ -9,19 +9,25 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "abi/dext_abi.h"
 #include "base/checked.h"
 #include "base/log.h"
 #include "dart/dart.h"
 
-struct client_memory {
-    struct dma_memory memory;
-    struct client_process *process;
-    uint64_t address;         /* the client's; unused when shared */
-    struct shared_file *file; /* NULL when copied */
-    uint64_t file_offset;
+/*
+ * Memory of a client as the DART sees it, one object for all regions in it: a file, or the address
+ * space. A file's lies in pages like the client's mapping of it, which bus addresses follow.
+ */
+struct client_view {
+    struct dma_memory memory; /* first; begins at offset 0 of the file, or at address 0 */
+    LIST_ENTRY(client_view) link;
+    struct client_process *process; /* counted by each region, as is the file */
+    struct shared_file *file;       /* NULL: the address space, copied */
+    unsigned references;            /* regions; under the process's lock */
     bool is_writable;
 };
 
@@ -34,6 +40,7 @@ struct client_process *client_process_create(pid_t pid)
         pthread_mutex_init(&process->lock, NULL);
         client_maps_init(&process->maps, pid);
         shared_files_init(&process->files);
+        LIST_INIT(&process->views);
         served_memories_init(&process->served, pid, SERVED_PATIENCE_NS);
     }
     return process;
@@ -60,49 +67,56 @@ void client_process_cut(struct client_process *process)
     served_memories_cut(&process->served);
 }
 
-static int client_memory_copy(struct client_memory *self, uint64_t offset, void *buffer,
+static int client_memory_copy(const struct client_process *process, uint64_t address, void *buffer,
                               size_t length, bool is_write)
 {
     /* The kernel copies piece by piece: the last word of a write comes after the rest. */
-    size_t last = is_write && length > 8 && is_aligned(self->address + offset + length, 8) ? 8 : 0;
+    size_t last = is_write && length > 8 && is_aligned(address + length, 8) ? 8 : 0;
     struct iovec local[2] = {
         {.iov_base = buffer, .iov_len = length - last},
         {.iov_base = (uint8_t *)buffer + length - last, .iov_len = last},
     };
-    struct iovec remote = {.iov_base = (void *)(uintptr_t)(self->address + offset),
-                           .iov_len = length};
-    if (atomic_load(&self->process->is_gone)) {
+    struct iovec remote = {.iov_base = (void *)(uintptr_t)address, .iov_len = length};
+    if (atomic_load(&process->is_gone)) {
         return -EFAULT;
     }
-    ssize_t copied = is_write ? process_vm_writev(self->process->pid, local, 2, &remote, 1, 0)
-                              : process_vm_readv(self->process->pid, local, 1, &remote, 1, 0);
+    ssize_t copied = is_write ? process_vm_writev(process->pid, local, 2, &remote, 1, 0)
+                              : process_vm_readv(process->pid, local, 1, &remote, 1, 0);
     return copied == (ssize_t)length ? 0 : -EFAULT;
 }
 
 static int client_memory_read(struct dma_memory *memory, uint64_t offset, void *buffer,
                               size_t length)
 {
-    return client_memory_copy((struct client_memory *)memory, offset, buffer, length, false);
+    return client_memory_copy(((struct client_view *)memory)->process, offset, buffer, length,
+                              false);
 }
 
 static int client_memory_write(struct dma_memory *memory, uint64_t offset, const void *buffer,
                                size_t length)
 {
     /* The copy call takes its source as a plain pointer and only reads it. */
-    return client_memory_copy((struct client_memory *)memory, offset, (void *)(uintptr_t)buffer,
-                              length, true);
+    return client_memory_copy(((struct client_view *)memory)->process, offset,
+                              (void *)(uintptr_t)buffer, length, true);
 }
 
 static void client_memory_release(struct dma_memory *memory)
 {
-    struct client_memory *self = (struct client_memory *)memory;
-    if (self->file) {
-        pthread_mutex_lock(&self->process->lock);
-        shared_files_put(&self->process->files, self->file);
-        pthread_mutex_unlock(&self->process->lock);
+    struct client_view *view = (struct client_view *)memory;
+    struct client_process *process = view->process;
+    pthread_mutex_lock(&process->lock);
+    if (view->file) {
+        shared_files_put(&process->files, view->file);
     }
-    client_process_put(self->process);
-    free(self);
+    bool is_last = --view->references == 0;
+    if (is_last) {
+        LIST_REMOVE(view, link);
+    }
+    pthread_mutex_unlock(&process->lock);
+    if (is_last) {
+        free(view);
+    }
+    client_process_put(process);
 }
 
 static const struct dma_memory_ops client_memory_ops = {
@@ -114,26 +128,21 @@ static const struct dma_memory_ops client_memory_ops = {
 static int client_memory_shared_read(struct dma_memory *memory, uint64_t offset, void *buffer,
                                      size_t length)
 {
-    const struct client_memory *self = (struct client_memory *)memory;
-    return shared_file_read(self->file, self->file_offset + offset, buffer, length);
+    return shared_file_read(((struct client_view *)memory)->file, offset, buffer, length);
 }
 
 static int client_memory_shared_write(struct dma_memory *memory, uint64_t offset,
                                       const void *buffer, size_t length)
 {
-    const struct client_memory *self = (struct client_memory *)memory;
-    return self->is_writable
-               ? shared_file_write(self->file, self->file_offset + offset, buffer, length)
-               : -EFAULT;
+    const struct client_view *view = (struct client_view *)memory;
+    return view->is_writable ? shared_file_write(view->file, offset, buffer, length) : -EFAULT;
 }
 
 static void *client_memory_shared_point(struct dma_memory *memory, uint64_t offset, size_t length,
                                         bool is_write)
 {
-    const struct client_memory *self = (struct client_memory *)memory;
-    return is_write && !self->is_writable
-               ? NULL
-               : shared_file_point(self->file, self->file_offset + offset, is_write);
+    const struct client_view *view = (struct client_view *)memory;
+    return is_write && !view->is_writable ? NULL : shared_file_point(view->file, offset, is_write);
 }
 
 static const struct dma_memory_ops client_memory_shared_ops = {
@@ -143,44 +152,142 @@ static const struct dma_memory_ops client_memory_shared_ops = {
     .release = client_memory_release,
 };
 
+/* One reference to the view of a file (NULL: of the address space), made where there is none.
+ * Called with the process's lock held. NULL when out of memory. */
+static struct client_view *view_get(struct client_process *process, struct shared_file *file,
+                                    bool is_writable, uint64_t page_offset)
+{
+    struct client_view *view;
+    LIST_FOREACH (view, &process->views, link) {
+        if (view->file == file && view->is_writable == is_writable &&
+            view->memory.page_offset == page_offset) {
+            break;
+        }
+    }
+    if (view && view == LIST_FIRST(&process->views)) {
+        view->references++;
+        return view;
+    }
+    if (view) {
+        LIST_REMOVE(view, link);
+    } else if ((view = calloc(1, sizeof(*view))) != NULL) {
+        view->memory =
+            (struct dma_memory){.ops = file ? &client_memory_shared_ops : &client_memory_ops,
+                                .bytes = UINT64_MAX,
+                                .page_offset = page_offset};
+        view->process = process;
+        view->file = file;
+        view->is_writable = is_writable;
+    } else {
+        return NULL;
+    }
+    LIST_INSERT_HEAD(&process->views, view, link);
+    view->references++;
+    return view;
+}
+
 #define TOUCH_BATCH 512
 
-/* Read one byte of each page: what wiring does on a Mac, and the only way to find holes. */
-static int client_memory_touch(pid_t pid, uint64_t address, uint64_t bytes)
-{
-    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    uint8_t sink[TOUCH_BATCH];
+/* Pages to be read one byte of, in as few calls as may be. */
+struct touch {
+    pid_t pid;
+    uint64_t page_bytes;
+    unsigned count;
     struct iovec remote[TOUCH_BATCH];
-    uint64_t at = address;
+};
+
+static int touch_flush(struct touch *touch)
+{
+    uint8_t sink[TOUCH_BATCH];
+    struct iovec local = {.iov_base = sink, .iov_len = touch->count};
+    ssize_t got =
+        touch->count ? process_vm_readv(touch->pid, &local, 1, touch->remote, touch->count, 0) : 0;
+    int error = got < 0 ? -errno : got != (ssize_t)touch->count ? -EFAULT : 0;
+    touch->count = 0;
+    return error;
+}
+
+/* What wiring does on a Mac, and the only way to find holes. The range does not wrap. */
+static int touch_add(struct touch *touch, uint64_t address, uint64_t bytes)
+{
     const uint64_t last = address + (bytes - 1);
+    uint64_t at = address;
     bool is_done = false;
     while (!is_done) {
-        unsigned count = 0;
-        while (count < TOUCH_BATCH && !is_done) {
-            remote[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)at, .iov_len = 1};
-            uint64_t next = (at & ~(page - 1)) + page;
-            is_done = next == 0 || next > last;
-            at = next;
+        int error = touch->count == TOUCH_BATCH ? touch_flush(touch) : 0;
+        if (error) {
+            return error;
         }
-        struct iovec local = {.iov_base = sink, .iov_len = count};
-        ssize_t got = process_vm_readv(pid, &local, 1, remote, count, 0);
-        if (got < 0) {
-            return -errno;
-        }
-        if (got != (ssize_t)count) {
-            return -EFAULT;
-        }
+        touch->remote[touch->count++] =
+            (struct iovec){.iov_base = (void *)(uintptr_t)at, .iov_len = 1};
+        uint64_t next = (at & ~(touch->page_bytes - 1)) + touch->page_bytes;
+        is_done = next == 0 || next > last;
+        at = next;
     }
     return 0;
 }
 
+/* Every entry of a batch at once. Any failure leaves it to who looks at them one by one. */
+static void touch_held(struct client_process *process, struct client_hold *hold)
+{
+    struct touch touch = {.pid = process->pid, .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE)};
+    int error = 0;
+    for (size_t i = 0; !error && i < hold->count; i++) {
+        struct dext_dma_request request;
+        memcpy(&request, (const char *)hold->requests + i * sizeof(request), sizeof(request));
+        error = request.bytes == 0 || range_wraps(request.address, request.bytes)
+                    ? -EINVAL
+                    : touch_add(&touch, request.address, request.bytes);
+    }
+    error = error ? error : touch_flush(&touch);
+    hold->is_touched = !error;
+    hold->is_untouchable = error != 0;
+}
+
+static int client_memory_touch(struct client_process *process, struct client_hold *hold,
+                               uint64_t address, uint64_t bytes)
+{
+    if (hold && !hold->is_touched && !hold->is_untouchable) {
+        touch_held(process, hold);
+    }
+    if (hold && hold->is_touched) {
+        return 0;
+    }
+    struct touch touch = {.pid = process->pid, .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE)};
+    int error = touch_add(&touch, address, bytes);
+    return error ? error : touch_flush(&touch);
+}
+
+static bool hold_covers(const struct client_hold *hold, uint64_t address, uint64_t bytes)
+{
+    return hold && address >= hold->mapping.map_start && address < hold->mapping.map_end &&
+           bytes <= hold->mapping.map_end - address;
+}
+
+/* What lies at an address: as it was found for another entry of the batch, else asked. */
+static int mapping_find(struct client_process *process, struct client_hold *hold, uint64_t address,
+                        uint64_t bytes, struct client_mapping *mapping)
+{
+    if (hold_covers(hold, address, bytes)) {
+        *mapping = hold->mapping;
+        mapping->file_offset += address - hold->address;
+        return mapping->inode ? 0 : -ENOENT;
+    }
+    int error = client_maps_find(&process->maps, address, bytes, mapping);
+    if (hold && (error == 0 || error == -ENOENT)) {
+        hold->mapping = *mapping;
+        hold->address = address;
+    }
+    return error;
+}
+
 /* Called with the process's lock held. On failure nothing is held. */
-static int share_file(struct client_process *process, uint64_t address, uint64_t bytes,
-                      struct client_mapping *mapping, struct shared_file **out)
+static int share_file(struct client_process *process, struct client_hold *hold, uint64_t address,
+                      uint64_t bytes, struct client_mapping *mapping, struct shared_file **out)
 {
     bool is_new = false;
     struct client_mapping again;
-    int error = client_maps_find(&process->maps, address, bytes, mapping);
+    int error = mapping_find(process, hold, address, bytes, mapping);
     if (!error) {
         error = shared_files_get(&process->files, process->pid, mapping, bytes, out, &is_new);
     }
@@ -200,34 +307,51 @@ static int share_file(struct client_process *process, uint64_t address, uint64_t
     return error;
 }
 
-static int client_memory_share(struct client_memory *self, uint64_t address)
+/* 0 with *out and *offset, one reference; else why there is no file to share. */
+static int client_memory_share(struct client_process *process, struct client_hold *hold,
+                               uint64_t address, uint64_t bytes, struct client_view **out,
+                               uint64_t *offset)
 {
-    struct client_process *process = self->process;
     struct client_mapping mapping;
     struct shared_file *file = NULL;
     pthread_mutex_lock(&process->lock);
-    int error = share_file(process, address, self->memory.bytes, &mapping, &file);
+    int error = share_file(process, hold, address, bytes, &mapping, &file);
+    if (!error) {
+        *offset = mapping.file_offset;
+        *out = view_get(process, file, mapping.is_writable,
+                        (address - mapping.file_offset) & (DART_GRANULE_BYTES - 1));
+    }
+    if (!error && !*out) {
+        shared_files_put(&process->files, file);
+        error = -ENOMEM;
+    }
     pthread_mutex_unlock(&process->lock);
+    return error;
+}
+
+static int client_memory_view_all(struct client_process *process, struct client_hold *hold,
+                                  uint64_t address, uint64_t bytes, struct client_view **out)
+{
+    int error = client_memory_touch(process, hold, address, bytes);
     if (error) {
         return error;
     }
-    self->memory.ops = &client_memory_shared_ops;
-    self->file = file;
-    self->file_offset = mapping.file_offset;
-    self->is_writable = mapping.is_writable;
-    return 0;
+    pthread_mutex_lock(&process->lock);
+    *out = view_get(process, NULL, true, 0);
+    pthread_mutex_unlock(&process->lock);
+    return *out ? 0 : -ENOMEM;
 }
 
-static void log_path(const struct client_memory *self, uint64_t address, int share_error)
+static void log_path(const struct client_view *view, uint64_t address, uint64_t bytes,
+                     int share_error)
 {
     const char *path = "copied, not a file to share";
-    if (self->file) {
-        path = shared_file_is_mapped(self->file) ? "shared file, mapped"
+    if (view->file) {
+        path = shared_file_is_mapped(view->file) ? "shared file, mapped"
                                                  : "shared file, read and written";
     }
-    log_debug("host", "client %d: 0x%llx, %llu bytes: %s (%d)", (int)self->process->pid,
-              (unsigned long long)address, (unsigned long long)self->memory.bytes, path,
-              share_error);
+    log_debug("host", "client %d: 0x%llx, %llu bytes: %s (%d)", (int)view->process->pid,
+              (unsigned long long)address, (unsigned long long)bytes, path, share_error);
 }
 
 static void log_unreachable(const struct client_process *process, uint64_t address, uint64_t bytes,
@@ -238,44 +362,44 @@ static void log_unreachable(const struct client_process *process, uint64_t addre
 }
 
 /* Memory that is there, in a file or not. */
-static int client_memory_create_plain(struct client_process *process, uint64_t address,
-                                      uint64_t bytes, struct dma_memory **out)
+static int client_memory_create_plain(struct client_process *process, struct client_hold *hold,
+                                      uint64_t address, uint64_t bytes, struct dma_memory **out,
+                                      uint64_t *offset)
 {
-    struct client_memory *self = calloc(1, sizeof(*self));
-    if (!self) {
-        return -ENOMEM;
+    struct client_view *view = NULL;
+    if (atomic_load(&process->is_gone)) {
+        return -ESRCH;
     }
-    self->memory = (struct dma_memory){.ops = &client_memory_ops,
-                                       .bytes = bytes,
-                                       .page_offset = address & (DART_GRANULE_BYTES - 1)};
-    self->process = process;
-    self->address = address;
-    int share_error = atomic_load(&process->is_gone) ? -ESRCH : client_memory_share(self, address);
-    int error = share_error == -ESRCH ? -ESRCH : 0;
-    if (!error && share_error) {
-        error = client_memory_touch(process->pid, address, bytes);
+    int share_error = client_memory_share(process, hold, address, bytes, &view, offset);
+    if (share_error == -ESRCH) {
+        return share_error;
     }
-    if (error) {
-        free(self);
-        return error;
+    if (share_error) {
+        int error = client_memory_view_all(process, hold, address, bytes, &view);
+        if (error) {
+            return error;
+        }
+        *offset = address;
     }
     client_process_get(process);
-    log_path(self, address, share_error);
-    *out = &self->memory;
+    log_path(view, address, bytes, share_error);
+    *out = &view->memory;
     return 0;
 }
 
-int client_memory_create(struct client_process *process, uint64_t address, uint64_t bytes,
-                         struct dma_memory **out)
+int client_memory_create(struct client_process *process, struct client_hold *hold, uint64_t address,
+                         uint64_t bytes, struct dma_memory **out, uint64_t *offset)
 {
+    struct client_hold *held = hold && hold->requests ? hold : NULL;
     *out = NULL;
+    *offset = 0;
     int error = served_memory_create(&process->served, address, bytes, out);
     if (!error) {
         log_debug("host", "client %d: 0x%llx, %llu bytes: served by the client", (int)process->pid,
                   (unsigned long long)address, (unsigned long long)bytes);
     }
     if (error == -ENOENT) {
-        error = client_memory_create_plain(process, address, bytes, out);
+        error = client_memory_create_plain(process, held, address, bytes, out, offset);
     }
     if (error && error != -ENOMEM) {
         log_unreachable(process, address, bytes, error);

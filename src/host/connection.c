@@ -194,10 +194,17 @@ static void connection_async_complete(void *client_context, uint64_t token, IORe
 }
 
 static int connection_client_memory(void *client_context, uint64_t address, uint64_t bytes,
-                                    struct dma_memory **out)
+                                    struct dma_memory **out, uint64_t *offset)
 {
     struct connection *connection = client_context;
-    return client_memory_create(connection->session->process, address, bytes, out);
+    return client_memory_create(connection->session->process, &connection->hold, address, bytes,
+                                out, offset);
+}
+
+static void connection_client_hold(void *client_context, const void *requests, size_t count)
+{
+    struct connection *connection = client_context;
+    connection->hold = (struct client_hold){.requests = requests, .count = count};
 }
 
 static void connection_dext_terminate(void *dext_context)
@@ -215,6 +222,7 @@ static uint32_t connection_client_process(void *client_context)
 
 const struct dext_host_ops connection_dext_ops = {
     .client_memory = connection_client_memory,
+    .client_hold = connection_client_hold,
     .async_complete = connection_async_complete,
     .terminate = connection_dext_terminate,
     .client_process = connection_client_process,

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdint.h>
 
+#include "host/client_memory.h"
 #include "host/service.h"
 #include "wire/message.h"
 #include "wire/protocol.h"
@@ -38,6 +39,7 @@ struct connection {
     bool is_claimed;            /* under service->lock: what the registry says */
     pthread_rwlock_t lock;      /* shared: calls; exclusive: mapping, stopping. Guards client */
     struct dext_client *client; /* NULL once stopped */
+    struct client_hold hold;    /* of a batch; under the dext's lock */
     int socket;                 /* call channel, -1 when it is local; under session->lock */
     pthread_mutex_t async_lock; /* leaf; the two below */
     uint64_t next_token;

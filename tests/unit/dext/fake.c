@@ -340,6 +340,8 @@ static void fake_client_release(struct dma_memory *memory)
     free(self);
 }
 
+#define FAKE_MEMORY_OFFSET 0x3000 /* described memory begins behind its object's, as in a file */
+
 static const struct dma_memory_ops fake_memory_ops = {
     .read = fake_client_read,
     .write = fake_client_write,
@@ -347,7 +349,7 @@ static const struct dma_memory_ops fake_memory_ops = {
 };
 
 static int fake_client_memory(void *client_context, uint64_t address, uint64_t bytes,
-                              struct dma_memory **out)
+                              struct dma_memory **out, uint64_t *offset)
 {
     struct fake_client *client = client_context;
     assert_false(client->is_stopped);
@@ -358,10 +360,13 @@ static int fake_client_memory(void *client_context, uint64_t address, uint64_t b
     if (!memory) {
         return -ENOMEM;
     }
+    *offset = FAKE_MEMORY_OFFSET;
     *memory = (struct fake_memory){
-        .memory = {.ops = &fake_memory_ops, .bytes = bytes, .page_offset = address % 16384},
+        .memory = {.ops = &fake_memory_ops,
+                   .bytes = FAKE_MEMORY_OFFSET + bytes,
+                   .page_offset = (address - FAKE_MEMORY_OFFSET) % 16384},
         .host = client->host,
-        .address = address,
+        .address = address - FAKE_MEMORY_OFFSET,
     };
     client->host->memories++;
     *out = &memory->memory;

@@ -122,7 +122,7 @@ static void test_grown(void **state)
     unsigned char *address = map_file(fd, 64 * UNIT, PROT_READ | PROT_WRITE, 0);
     struct dma_memory *before = describe(*state, address, 3 * UNIT, MAPPED);
     struct dma_memory *past = NULL;
-    assert_int_equal(client_memory_create(*state, (uintptr_t)address, 4 * UNIT, &past), -EFAULT);
+    assert_int_equal(try_describe(*state, address, 4 * UNIT, &past), -EFAULT);
     assert_null(past);
     assert_int_equal(ftruncate(fd, 4 * UNIT), 0);
     struct dma_memory *within = describe(*state, address, 4 * UNIT, MAPPED);
@@ -270,15 +270,15 @@ static void test_bad_ranges(void **state)
     unsigned char *address =
         mmap(NULL, 4 * UNIT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     munmap(address + UNIT, UNIT);
-    assert_int_equal(client_memory_create(*state, (uintptr_t)address, 3 * UNIT, &memory), -EFAULT);
+    assert_int_equal(try_describe(*state, address, 3 * UNIT, &memory), -EFAULT);
     assert_null(memory);
     int fd = make_memfd("hole", 4 * UNIT, F_SEAL_SHRINK);
     mmap(address, 4 * UNIT, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
     munmap(address + UNIT, UNIT);
-    assert_int_equal(client_memory_create(*state, (uintptr_t)address, 3 * UNIT, &memory), -EFAULT);
+    assert_int_equal(try_describe(*state, address, 3 * UNIT, &memory), -EFAULT);
     mprotect(address, UNIT, PROT_NONE);
-    assert_int_equal(client_memory_create(*state, (uintptr_t)address, UNIT, &memory), -EFAULT);
-    assert_int_equal(client_memory_create(*state, UINTPTR_MAX - 10, 10, &memory), -EFAULT);
+    assert_int_equal(try_describe(*state, address, UNIT, &memory), -EFAULT);
+    assert_int_equal(try_describe(*state, (void *)(UINTPTR_MAX - 10), 10, &memory), -EFAULT);
     assert_non_null(strstr(last_line, "cannot be reached"));
     munmap(address, 4 * UNIT);
     close(fd);
@@ -328,9 +328,9 @@ static void test_foreign(void **state)
     assert_int_equal(device_reads(memory, 1), 0x61);
     assert_int_equal(device_writes(memory, 1, 0x63), 0);
     struct dma_memory *late = NULL;
-    assert_int_equal(client_memory_create(process, (uintptr_t)child_address, UNIT, &late), -ESRCH);
+    assert_int_equal(try_describe(process, child_address, UNIT, &late), -ESRCH);
     atomic_store(&process->is_gone, true);
-    assert_int_equal(client_memory_create(process, (uintptr_t)child_address, UNIT, &late), -ESRCH);
+    assert_int_equal(try_describe(process, child_address, UNIT, &late), -ESRCH);
     client_process_put(process);
     assert_int_equal(device_reads(memory, 1), 0x63);
     assert_int_equal(count_mappings("foreign"), 1);

@@ -110,7 +110,7 @@ static void *crowd_run(void *opaque)
     struct crowd *crowd = opaque;
     for (unsigned i = 0; i < 300; i++) {
         struct dma_memory *memory = NULL;
-        if (client_memory_create(crowd->process, (uintptr_t)crowd->address, UNIT, &memory) != 0) {
+        if (try_describe(crowd->process, crowd->address, UNIT, &memory) != 0) {
             return complain("no memory described");
         }
         if (device_writes(memory, 1, (unsigned char)i) != 0 || device_reads(memory, 0) != 0x5c) {

@@ -540,15 +540,15 @@ static void client_memory_looks_here_first(void **state)
     int fd;
     (void)state;
     log_set_sink(keep_line, NULL, LOG_LEVEL_DEBUG);
-    assert_int_equal(client_memory_create(process, (uintptr_t)reserved, 4096, &memory), -EFAULT);
+    assert_int_equal(try_describe(process, reserved, 4096, &memory), -EFAULT);
     assert_int_equal(served_channel_open(&process->served, &id, &fd), 0);
     assert_int_equal(served_range_add(&process->served, id, (uintptr_t)reserved, 4096), 0);
     release(describe(process, reserved, 4096, "served by the client"));
     release(describe(process, plain, 4096, COPIED));
-    assert_int_equal(client_memory_create(process, (uintptr_t)reserved, 8192, &memory), -EFAULT);
+    assert_int_equal(try_describe(process, reserved, 8192, &memory), -EFAULT);
     assert_null(memory);
     client_process_cut(process);
-    assert_int_equal(client_memory_create(process, (uintptr_t)reserved, 4096, &memory), -EFAULT);
+    assert_int_equal(try_describe(process, reserved, 4096, &memory), -EFAULT);
     client_process_put(process);
     close(fd);
     munmap(reserved, 8192);
