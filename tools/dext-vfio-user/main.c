@@ -17,6 +17,7 @@
 #include "dextctl.h" /* address_parse */
 #include "embedded.h"
 #include "speak.h"
+#include "standard_files.h"
 #include "vfiouser/server.h"
 
 enum { EXIT_CANNOT_SERVE = 1, EXIT_USAGE = 2 };
@@ -199,6 +200,7 @@ int main(int argc, char **argv)
     struct arguments arguments = {0};
     int status = EXIT_USAGE;
 
+    standard_files_occupy();
     switch (arguments_parse(&arguments, argc, argv)) {
     case ARGUMENTS_RUN:
         status = run(&arguments);

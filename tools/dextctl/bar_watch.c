@@ -55,7 +55,7 @@ static void report(const struct watch *watch, size_t i)
         printf("%12.3f ms  %06" PRIx64 ": 0x%0*" PRIx64 " -> 0x%0*" PRIx64 "\n",
                ticker_time_ms(&watch->ticker), offset, digits, watch->before[i], digits,
                watch->now[i]);
-        fflush(stdout);
+        output_flush();
         return;
     }
     json_object *object = json_object_new_object();
@@ -88,7 +88,7 @@ static void draw(const struct watch *watch)
     }
     printf("%8.1f s, %" PRIu64 " changes\033[K\n", ticker_time_ms(&watch->ticker) / 1e3,
            watch->changes);
-    fflush(stdout);
+    output_flush();
 }
 
 static void draw_again(const struct watch *watch)
@@ -129,7 +129,7 @@ static void announce(const struct watch *watch)
         printf("watching 0x%" PRIx64 " bytes at 0x%" PRIx64 " of BAR %u of %s\n",
                watch->place.bytes, watch->place.offset, watch->place.bar.index,
                watch->place.session->name);
-        fflush(stdout);
+        output_flush();
     }
 }
 

@@ -41,7 +41,7 @@ void checks_add(struct checks *checks, enum check_result result, const char *nam
     bool colourful = output_is_colourful();
     printf("%s%-8s%s %-16s %s\n", colourful ? colours[result] : "", names[result],
            colourful ? "\033[0m" : "", name, text);
-    fflush(stdout);
+    output_flush();
 }
 
 json_object *checks_end(struct checks *checks)

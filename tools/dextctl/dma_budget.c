@@ -119,7 +119,7 @@ static void print_look(const struct budget *budget, const struct ticker *ticker,
                ticker_time_ms(ticker) / 1e3, now->live_regions, now->live_bytes, full,
                full >= WARN_PERCENT ? "  warning" : "");
     }
-    fflush(stdout);
+    output_flush();
 }
 
 static int meter(const struct session *session, const struct options *options,

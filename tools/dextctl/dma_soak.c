@@ -246,7 +246,7 @@ static int run(struct soak *soak, const struct options *options, uint64_t seed)
     ticker_begin(&soak->ticker, &ends, 0);
     if (!options->json) { /* said first: a run that hangs can be repeated too */
         printf("seed %" PRIu64 "\n", seed);
-        fflush(stdout);
+        output_flush();
     }
     while (status == STATUS_OK && ticker_next(&soak->ticker)) {
         status = operate(soak);

@@ -61,7 +61,7 @@ static void report(const struct round *round)
     } else {
         printf(" %12s  probed\n", "-");
     }
-    fflush(stdout);
+    output_flush();
 }
 
 static json_object *report_json(const struct round *round)

@@ -95,7 +95,7 @@ void doctor_report_section(struct doctor_report *report, const AppleDextInstance
     }
     if (!report->json) {
         printf("%s\n", title);
-        fflush(stdout);
+        output_flush();
     }
 }
 
@@ -137,7 +137,7 @@ static void print_step(const struct doctor_report *report, const struct doctor_s
         printf("             cause: %s\n             do: %s\n             see: %s\n", text->cause,
                text->advice, finding_place(step->findings[i], place));
     }
-    fflush(stdout);
+    output_flush();
 }
 
 void doctor_report_step(struct doctor_report *report, const struct doctor_step *step)

@@ -66,7 +66,7 @@ static void report(struct watch *watch, uint32_t vector)
     } else {
         printf("%12.3f ms  vector %3" PRIu32 "  count %" PRIu64 "\n", at_ms, vector,
                watch->counts[vector]);
-        fflush(stdout);
+        output_flush();
     }
 }
 
@@ -129,7 +129,7 @@ static void report_rates(struct watch *watch)
     watch->told_ms = now;
     if (!watch->options->json) {
         puts(any ? "" : " none");
-        fflush(stdout);
+        output_flush();
         json_object_put(rates);
         return;
     }
@@ -203,7 +203,7 @@ static int watch_loop(struct watch *watch, const struct session *session)
 {
     int status = STATUS_OK;
 
-    while (watch->wanted == 0 || watch->seen < watch->wanted) {
+    while ((watch->wanted == 0 || watch->seen < watch->wanted) && !ferror(stdout)) {
         uint64_t pending[4] = {0};
         kern_return_t code = KERN_SUCCESS;
         if (watch->fires && watch->fired == IRQ_VECTORS) {
@@ -274,7 +274,7 @@ int irq_run_watch(const struct session *session, const struct options *options,
     if (!options->json) {
         printf("watching %" PRIu32 " vector%s of %s\n", watch.notice.vectors,
                watch.notice.vectors == 1 ? "" : "s", session->name);
-        fflush(stdout);
+        output_flush();
     }
     watch.start_ms = watch.told_ms = now_ms();
     status = watch_loop(&watch, session);

@@ -92,7 +92,8 @@ void latency_print(struct latency *latency, const char *what)
     }
     for (size_t i = first; i < end; i++) {
         int columns = (int)((buckets[i] * BAR_COLUMNS + most - 1) / most);
-        printf("  below %8lu us %6zu %.*s\n", 1ul << i, buckets[i], columns, hashes);
+        printf("  below %8lu us %6zu%s%.*s\n", 1ul << i, buckets[i], columns ? " " : "", columns,
+               hashes);
     }
 }
 

@@ -60,7 +60,7 @@ static void on_event(void *opaque, AppleDextEvent event, const AppleDextInstance
             instance_print_titles(&watch->widths);
         }
         instance_print_row(&watch->widths, instance, is_present);
-        fflush(stdout);
+        output_flush();
     }
     if (++watch->lines == watch->options->count || ferror(stdout)) {
         stop();

@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "names.h"
 #include "options.h"
 #include "output.h"
+#include "standard_files.h"
 
 static const struct command *const commands[] = {
     &command_list,  &command_show,    &command_dump,        &command_config, &command_bar,
@@ -137,14 +137,12 @@ int main(int argc, char **argv)
     struct options options;
     int first = 0;
 
+    standard_files_occupy();
     int status = options_parse(&options, &first, argc, argv);
     if (status == STATUS_OK) {
         int end = options.tail ? (int)(options.tail - argv) - 1 : argc;
         status = dispatch(&options, end - first, argv + first);
     }
     options_clear(&options);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_OK) {
-        status = failure(NULL, "cannot write the output: %s", strerror(errno));
-    }
-    return status;
+    return output_finish(status);
 }

@@ -5,7 +5,9 @@
  */
 #include "output.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +17,40 @@
 
 #include "dextctl.h"
 
+static int output_error; /* the first errno of writing stdout, 0: none, or not known */
+
+static void note(int result)
+{
+    if (result == EOF && output_error == 0) {
+        output_error = errno;
+    }
+}
+
+bool output_flush(void)
+{
+    note(fflush(stdout));
+    return !ferror(stdout);
+}
+
+int output_finish(int status)
+{
+    if (output_flush()) {
+        return status;
+    }
+    if (output_error == EPIPE) {
+        /* Written by a thread that blocks signals. Returns where SIGPIPE is ignored. */
+        raise(SIGPIPE);
+    }
+    if (status == STATUS_USAGE) {
+        return status;
+    }
+    return failure(NULL, "cannot write the output%s%s", output_error ? ": " : "",
+                   output_error ? strerror(output_error) : "");
+}
+
 static void complain(const char *where, const char *format, va_list arguments)
 {
-    fflush(stdout); /* keeps the order when both go to one place */
+    output_flush(); /* keeps the order when both go to one place */
     fputs("dextctl: ", stderr);
     if (where) {
         fprintf(stderr, "%s: ", where);
@@ -46,16 +79,17 @@ int failure(const char *where, const char *format, ...)
 
 void json_print(json_object *object)
 {
-    puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-                                                    JSON_C_TO_STRING_NOSLASHESCAPE));
+    note(puts(json_object_to_json_string_ext(
+        object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+                    JSON_C_TO_STRING_NOSLASHESCAPE))); /* a long text is written at once */
     json_object_put(object);
 }
 
 void json_print_line(json_object *object)
 {
-    puts(json_object_to_json_string_ext(object,
-                                        JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-    fflush(stdout); /* whoever reads a stream of lines wants each when it happens */
+    note(puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
+                                                         JSON_C_TO_STRING_NOSLASHESCAPE)));
+    output_flush(); /* whoever reads a stream of lines wants each when it happens */
     json_object_put(object);
 }
 

@@ -16,6 +16,13 @@ int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** Print "dextctl: WHERE: ..." to stderr; where may be NULL. Returns STATUS_FAILED. */
 int failure(const char *where, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/** Write out what was printed. False when it cannot be written: whoever goes on printing stops. */
+bool output_flush(void);
+
+/** The end of the program: its exit status, after a line when the output could not be written.
+ * Dies of SIGPIPE where nobody reads it. */
+int output_finish(int status);
+
 /** Print an object, indented or on one line, and drop it. */
 void json_print(json_object *object);
 void json_print_line(json_object *object);

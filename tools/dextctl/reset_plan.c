@@ -164,7 +164,7 @@ void reset_plan_print(const struct reset_plan *plan, const struct session *sessi
     } else {
         puts("  dma        cannot be known of this driver; regions stay, transfers end");
     }
-    fflush(stdout);
+    output_flush();
 }
 
 static json_object *steps_json(const struct reset_plan *plan)

@@ -50,7 +50,7 @@ static void print_line(bool colourful, const char *colour, const char *verdict, 
 {
     printf("%s%-6s%s %10s  %-10s  %s\n", colourful ? colour : "", verdict,
            colourful ? COLOUR_NONE : "", time, name, text);
-    fflush(stdout);
+    output_flush();
 }
 
 static void time_text(double milliseconds, char text[24])

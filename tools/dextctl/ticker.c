@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "output.h"
@@ -73,7 +74,7 @@ bool ticker_next(struct ticker *ticker)
     double at_ms = ticker->start_ms + (double)ticker->ticks * ticker->interval_ms;
     bool is_last = ticker->end_ms != 0 && at_ms > ticker->end_ms;
 
-    if (ticker->has_count && ticker->left == 0) {
+    if ((ticker->has_count && ticker->left == 0) || ferror(stdout)) {
         return false;
     }
     wait_until(is_last ? ticker->end_ms : at_ms);

@@ -27,7 +27,8 @@ struct ticker {
  */
 void ticker_begin(struct ticker *ticker, const struct options *options, double default_interval);
 
-/** Wait for the next tick, the first one at once. false when it is over. */
+/** Wait for the next tick, the first one at once. false when it is over, or when what is printed
+ * cannot be written any more. */
 bool ticker_next(struct ticker *ticker);
 
 /** Milliseconds since the beginning. */

@@ -14,6 +14,7 @@
 #include "daemon.h"
 #include "dext-host.h"
 #include "options.h"
+#include "standard_files.h"
 
 enum { EXIT_CANNOT_SERVE = 1, EXIT_USAGE = 2 };
 
@@ -110,6 +111,7 @@ int main(int argc, char **argv)
     struct options options = {0};
     int status = EXIT_USAGE;
 
+    standard_files_occupy();
     switch (options_parse(&options, argc, argv)) {
     case OPTIONS_RUN:
         if (options.verbosity > 0) {
