@@ -7,12 +7,18 @@ import io
 import json
 import os
 import re
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
 import toolstest
 from toolstest import EDU, TESTDEV, Dextd, run
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "wire"))
+# pylint: disable=wrong-import-position
+import wire
 
 TOP = Path(__file__).resolve().parents[2]
 DOCS = (TOP / "docs/doctor.md").read_text(encoding="utf-8")
@@ -382,8 +388,8 @@ class Bundle(Examination):
         texts = self.bundle("--device", TESTDEV, "--device", f"{EDU},fault=bars", status=1)
         self.assertEqual(set(texts), {
             "settings.txt", "report.json", "log.txt",
-            "pci-bridge0-01-00.0/config.txt", "pci-bridge0-01-00.0/driver.json",
-            "pci-bridge0-02-00.0/config.txt", "pci-bridge0-02-00.0/driver.json"})
+            *(f"pci-bridge0-0{bus}-00.0/{name}" for bus in (1, 2)
+              for name in ("config.txt", "driver.json", "calls.json", "dma.json"))})
         report = json.loads(texts["report.json"])
         self.assertEqual([findings(d["steps"]) for d in report["devices"]],
                          [["bars-unassigned"], []])
@@ -393,6 +399,48 @@ class Bundle(Examination):
         self.assertEqual(driver["state"]["presence"], 0)
         self.assertIn("dextctl: ", texts["settings.txt"])
         self.assertIn("connect", texts["log.txt"])
+
+    def test_calls_of_others_and_what_they_mapped(self):
+        memory = wire.Memory(32768)
+        with Dextd(TESTDEV) as dextd, wire.Client(dextd.socket).hello() as client:
+            _, user = client.open(client.services()[0])
+            user.call(1)
+            user.call(5, 0x40000, memory.address, 16385)
+            user.call(3, 4096, 0)
+            user.call(8, 4096, 4)
+            texts = self.bundle(socket=dextd.socket)
+            user.close()
+        memory.close()
+        calls = json.loads(texts["pci-bridge0-02-00.0/calls.json"])
+        numbers = [c["sequence"] for c in calls["calls"]]
+        self.assertEqual(numbers[:4], [0, 1, 2, 3])  # lost are the doctor's own at most
+        self.assertEqual(numbers[-1] + 1, len(numbers) + calls["lost"])
+        self.assertEqual(set(calls["calls"][0]), {
+            "time_ms", "doctor", "process", "client", "sequence", "call", "inputs", "code", "result",
+            "duration_us"})
+        self.assertEqual([(c["call"], c["inputs"], c["code"], c["process"])
+                          for c in calls["calls"] if not c["doctor"]],
+                         [("Claim", [], "0x0", os.getpid()),
+                          ("RegisterDMARegion", ["0x40000", None, "0x4001"], "0x0", os.getpid()),
+                          ("AllocateDMABuffer", ["0x1000", "0x0"], "0x0", os.getpid()),
+                          ("ConfigRead", ["0x1000", "0x4"], "0xe00002c2", os.getpid())])
+        own = [c["call"] for c in calls["calls"] if c["doctor"]]
+        self.assertIn("ConfigRead", own)
+        segments = json.loads(texts["pci-bridge0-02-00.0/dma.json"])["segments"]
+        number = calls["calls"][0]["client"]
+        self.assertEqual(sorted((s["iova"] or "", s["bytes"], s["client"], s["buffer"])
+                                for s in segments),
+                         [("", 4096, number, True), ("0x40000", 16385, number, False)])
+        for segment in segments:
+            self.assertRegex(segment["bus_address"], "^0x[0-9a-f]+$")
+        text = "\n".join(texts.values())
+        self.assertNotIn(f"{memory.address:x}", text)
+
+    def test_a_driver_that_keeps_nothing(self):
+        texts = self.bundle("--device", f"{EDU},extensions=off")
+        for name, key in (("calls", "calls"), ("dma", "segments")):
+            kept = json.loads(texts[f"pci-bridge0-01-00.0/{name}.json"])
+            self.assertEqual((kept[key], kept["reason"].split(":")[0]), (None, "unsupported"))
 
     def test_masks(self):
         device = f"{TESTDEV},serial=0x1122334455667788"

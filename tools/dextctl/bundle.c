@@ -242,6 +242,26 @@ static void add_json(struct bundle *bundle, json_object *object, const char *nam
     add(bundle, name, text, strlen(text));
 }
 
+/* What a driver keeps of its clients. */
+static void add_records(struct bundle *bundle, const struct patient *patient, const char *folder)
+{
+    struct member member;
+    char name[ADDRESS_ROOT_BYTES + INSTANCE_TEXT_BYTES + 16];
+
+    if (!member_open(&member)) {
+        bundle->failed = true;
+        return;
+    }
+    doctor_records_write(&patient->records, member.file);
+    snprintf(name, sizeof(name), "%s/calls.json", folder);
+    member_add(bundle, &member, name);
+
+    json_object *segments = doctor_segments_json(patient->session.connection);
+    snprintf(name, sizeof(name), "%s/dma.json", folder);
+    add_json(bundle, segments, name);
+    json_object_put(segments);
+}
+
 void bundle_add_device(struct bundle *bundle, const struct patient *patient)
 {
     char folder[ADDRESS_ROOT_BYTES + INSTANCE_TEXT_BYTES];
@@ -265,6 +285,9 @@ void bundle_add_device(struct bundle *bundle, const struct patient *patient)
     snprintf(name, sizeof(name), "%s/driver.json", folder);
     add_json(bundle, object, name);
     json_object_put(object);
+    if (patient->is_open) {
+        add_records(bundle, patient, folder);
+    }
 }
 
 /* In a text of the log, or a step's line. The same length or shorter is not needed: it is printed

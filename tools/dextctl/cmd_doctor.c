@@ -94,11 +94,15 @@ static void examine(struct doctor_report *report, const struct instances *instan
     doctor_report_section(report, instance, title);
     for (size_t i = 0; i < CHECK_COUNT; i++) {
         run_check(report, patient, &checks[i]);
+        if (bundle && patient->is_open) {
+            doctor_records_read(&patient->records, patient->session.connection);
+        }
     }
     bundle_add_device(bundle, patient);
     if (patient->is_open) {
         session_close(&patient->session);
     }
+    doctor_records_clear(&patient->records);
     free(patient);
 }
 

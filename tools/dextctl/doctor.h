@@ -11,6 +11,7 @@
 #include "bar.h"
 #include "capability.h"
 #include "doctor_finding.h"
+#include "doctor_records.h"
 #include "instance.h"
 #include "options.h"
 #include "output.h"
@@ -99,6 +100,7 @@ struct patient {
     struct bar bars[BAR_COUNT];
     struct capability capabilities[DOCTOR_CAPABILITIES_MAX];
     size_t capability_count;
+    struct doctor_records records; /* read while there is an archive */
 };
 
 struct doctor_check {
