@@ -48,8 +48,9 @@ static const char help[] =
     "Measure the path from a client to a simulated device, in this process (embedded) and through\n"
     "dextd. Without a word for what: all.\n"
     "\n"
-    "  calls   call round trips beside a ping-pong between two processes, DMA registration with\n"
-    "          many live regions, loads from mapped BARs\n"
+    "  calls   call round trips, busy and cold, beside a ping-pong between two processes and a\n"
+    "          handoff through memory; calls by 4 threads; 100 idle connections; DMA registration\n"
+    "          with many live regions, loads from mapped BARs\n"
     "  dma     register + unregister, one by one and by the batch, with many live regions, beside\n"
     "          ping-pongs and calls, and what a region takes of the host's memory\n"
     "  interrupts\n"
@@ -189,13 +190,17 @@ struct job {
     size_t device_count;
     struct bench_file file;
     struct pingpong pingpong;
+    struct handoff handoff;
     struct waker waker;
 };
 
 static bool job_begin(struct job *job, const struct settings *settings)
 {
-    *job = (struct job){.settings = settings, .waker = {.event = -1, .child = -1}};
-    if (!pingpong_open(&job->pingpong) || !waker_open(&job->waker)) {
+    *job = (struct job){.settings = settings,
+                        .handoff = {.fd = -1, .child = -1},
+                        .waker = {.event = -1, .child = -1}};
+    if (!pingpong_open(&job->pingpong) || !handoff_open(&job->handoff) ||
+        !waker_open(&job->waker)) {
         fprintf(stderr, "dextbench: cannot start a process: %s\n", strerror(errno));
         return false;
     }
@@ -224,6 +229,7 @@ static void job_end(struct job *job)
 {
     bench_file_remove(&job->file);
     waker_close(&job->waker); /* first: a child of later has the socket of the one before it */
+    handoff_close(&job->handoff);
     pingpong_close(&job->pingpong);
 }
 
@@ -254,7 +260,8 @@ static json_object *job_measure(struct job *job, pid_t host)
 {
     const struct settings *settings = job->settings;
     struct nvme_plan nvme_plan = settings->nvme;
-    json_object *figures = settings->has_calls ? measure_host(&settings->plan, &job->pingpong)
+    const struct calls_yardsticks yardsticks = {&job->pingpong, &job->handoff};
+    json_object *figures = settings->has_calls ? measure_host(&settings->plan, &yardsticks, host)
                                                : json_object_new_object();
     bool ok = figures != NULL;
 

@@ -19,7 +19,6 @@
 #define REGION_BYTES UINT64_C(4096)
 #define IOVA_FIRST   UINT64_C(0x100000000)
 #define IOVA_STRIDE  (2 * REGION_BYTES) /* leaves a gap for the region that comes and goes */
-#define INTERLEAVE   50                 /* calls, then as many ping-pongs */
 #define APERTURE_BAR 2                  /* of testdev: its first bytes are direct */
 #define DIRECT_BATCH 1000               /* loads too short to be timed one by one */
 
@@ -53,54 +52,6 @@ static io_connect_t open_claimed(uint8_t bus)
         return IO_OBJECT_NULL;
     }
     return connection;
-}
-
-static bool time_calls(io_connect_t connection, struct samples *samples)
-{
-    for (int i = 0; i < INTERLEAVE; i++) {
-        uint64_t value;
-        double start = clock_us();
-        kern_return_t code = apple_dext_config_read(connection, 0, 4, &value);
-        samples_add(samples, clock_us() - start);
-        if (code != KERN_SUCCESS) {
-            return complain("cannot read config space", code);
-        }
-    }
-    return true;
-}
-
-static bool time_pings(struct pingpong *pingpong, struct samples *samples)
-{
-    for (int i = 0; i < INTERLEAVE; i++) {
-        double start = clock_us();
-        if (!pingpong_once(pingpong)) {
-            fprintf(stderr, "dextbench: the ping-pong process has gone\n");
-            return false;
-        }
-        samples_add(samples, clock_us() - start);
-    }
-    return true;
-}
-
-/* Interleaved, so that both see the same machine. */
-static bool measure_calls(io_connect_t connection, struct pingpong *pingpong, uint64_t rounds,
-                          json_object *figures)
-{
-    struct samples calls;
-    struct samples pings;
-
-    bool ok = samples_create(&calls, (size_t)rounds + INTERLEAVE);
-    ok = samples_create(&pings, (size_t)rounds + INTERLEAVE) && ok;
-    while (ok && calls.count < rounds) {
-        ok = time_calls(connection, &calls) && time_pings(pingpong, &pings);
-    }
-    if (ok) {
-        json_object_object_add(figures, "config_read", samples_json(&calls));
-        json_object_object_add(figures, "ping_pong", samples_json(&pings));
-    }
-    samples_destroy(&calls);
-    samples_destroy(&pings);
-    return ok;
 }
 
 static kern_return_t add_region(io_connect_t connection, const uint8_t *memory, uint64_t index,
@@ -248,14 +199,15 @@ static bool measure_mmio_calls(io_connect_t connection, uint64_t rounds, json_ob
     return ok;
 }
 
-json_object *measure_host(const struct measure_plan *plan, struct pingpong *pingpong)
+json_object *measure_host(const struct measure_plan *plan,
+                          const struct calls_yardsticks *yardsticks, pid_t host)
 {
     json_object *figures = json_object_new_object();
     io_connect_t edu = open_claimed(1);
     io_connect_t testdev = edu != IO_OBJECT_NULL ? open_claimed(2) : IO_OBJECT_NULL;
 
     bool ok =
-        testdev != IO_OBJECT_NULL && measure_calls(edu, pingpong, plan->rounds, figures) &&
+        testdev != IO_OBJECT_NULL && calls_measure(1, plan->rounds, yardsticks, host, figures) &&
         measure_mmio_calls(edu, plan->rounds, figures) &&
         measure_loads(edu, 0, plan->rounds, 1, "mmio_load_trapped", figures) &&
         measure_loads(testdev, APERTURE_BAR, 1000, DIRECT_BATCH, "mmio_load_direct", figures) &&

@@ -9,7 +9,7 @@
 #include <json-c/json.h>
 #include <stdint.h>
 
-#include "pingpong.h"
+#include "calls.h"
 
 #define BENCH_EDU     "edu,addr=01:00.0"
 #define BENCH_TESTDEV "testdev,addr=02:00.0"
@@ -21,9 +21,10 @@ struct measure_plan {
 };
 
 /**
- * Measure on the host this process reaches, which has BENCH_EDU and BENCH_TESTDEV. Returns the
- * figures, the caller's; NULL with one line on stderr.
+ * Measure on the host this process reaches (dextd's process, or 0 for this one), which has
+ * BENCH_EDU and BENCH_TESTDEV. Returns the figures, the caller's; NULL with one line on stderr.
  */
-json_object *measure_host(const struct measure_plan *plan, struct pingpong *pingpong);
+json_object *measure_host(const struct measure_plan *plan,
+                          const struct calls_yardsticks *yardsticks, pid_t host);
 
 #endif

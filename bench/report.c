@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "calls.h"
 #include "dma.h"
 #include "figures.h"
 #include "interrupts.h"
@@ -26,7 +27,10 @@ static void print_calls(json_object *embedded, json_object *dextd)
         const char *label;
     } rows[] = {
         {"config_read", "config read, a call"},
+        {"handoff", "handoff by spinning beside it"},
         {"ping_pong", "socketpair ping-pong beside it"},
+        {"config_read_cold", "config read, 20 ms after the last"},
+        {"ping_pong_cold", "cold ping-pong beside it"},
         {"mmio_read_call", "MMIO read, a call"},
         {"mmio_load_trapped", "MMIO load through a trapped BAR"},
         {"mmio_load_direct", "MMIO load through a direct BAR"},
@@ -51,6 +55,7 @@ static void print_calls(json_object *embedded, json_object *dextd)
     printf("%-34s %9.2f %9s  %9.2f\n", "  last against first, p50",
            number_of(embedded, "register_ratio_last_first"), "",
            number_of(dextd, "register_ratio_last_first"));
+    calls_report(embedded, dextd);
 }
 
 void report(json_object *embedded, json_object *dextd, bool as_json)

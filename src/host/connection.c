@@ -143,14 +143,22 @@ void connection_close(struct connection *connection)
 
 /* Asynchronous calls: the token that travels through the dext stands for where to complete. */
 
+/* The wake that an asynchronous call names; 0: none. */
+static uint32_t call_wake(const struct wire_call_head *head)
+{
+    return (head->flags & WIRE_CALL_WAKE_MASK) >> WIRE_CALL_WAKE_SHIFT;
+}
+
 static uint64_t connection_async_add(struct connection *connection,
-                                     const struct async_reference *reference)
+                                     const struct wire_call_head *call)
 {
     pthread_mutex_lock(&connection->async_lock);
     uint64_t token = ++connection->next_token;
     struct async_reference *slot = &connection->async[token % CONNECTION_ASYNC_MAX];
-    *slot = *reference;
     slot->token = token;
+    slot->wake = call_wake(call);
+    slot->wake_port = call->wake_port;
+    memcpy(slot->reference, call->reference, sizeof(slot->reference));
     pthread_mutex_unlock(&connection->async_lock);
     return token;
 }
@@ -230,44 +238,38 @@ const struct dext_host_ops connection_dext_ops = {
 
 /* The call channel. */
 
-struct call_request {
-    uint32_t selector, flags, scalars_in, scalars_out;
-    uint64_t struct_in, struct_out;
-    struct async_reference async;
-};
-
-static bool call_request_get(struct wire_message *request, struct call_request *call)
+static bool call_head_get(struct wire_message *request, struct wire_call_head *head)
 {
-    memset(call, 0, sizeof(*call));
-    call->selector = wire_get_u32(request);
-    call->flags = wire_get_u32(request);
-    call->scalars_in = wire_get_u32(request);
-    call->scalars_out = wire_get_u32(request);
-    call->struct_in = wire_get_u64(request);
-    call->struct_out = wire_get_u64(request);
-    call->async.wake_port = wire_get_u64(request);
-    const void *reference = wire_get_bytes(request, sizeof(call->async.reference));
-    call->async.wake = (call->flags & WIRE_CALL_WAKE_MASK) >> WIRE_CALL_WAKE_SHIFT;
-    if (!reference || (call->flags & ~(WIRE_CALL_ASYNC | WIRE_CALL_WAKE_MASK)) ||
-        (call->async.wake && !(call->flags & WIRE_CALL_ASYNC)) ||
-        call->scalars_in > WIRE_MAX_SCALARS || call->scalars_out > WIRE_MAX_SCALARS ||
-        call->struct_in > WIRE_MAX_STRUCT || call->struct_out > WIRE_MAX_STRUCT) {
+    const void *given = wire_get_bytes(request, sizeof(*head));
+    if (!given) {
         return false;
     }
-    memcpy(call->async.reference, reference, sizeof(call->async.reference));
-    return true;
+    memcpy(head, given, sizeof(*head));
+    return !(head->flags & ~(WIRE_CALL_ASYNC | WIRE_CALL_WAKE_MASK)) &&
+           (call_wake(head) == 0 || (head->flags & WIRE_CALL_ASYNC)) &&
+           head->scalars_in <= WIRE_MAX_SCALARS && head->scalars_out <= WIRE_MAX_SCALARS &&
+           head->struct_in <= WIRE_MAX_STRUCT && head->struct_out <= WIRE_MAX_STRUCT;
+}
+
+static void call_put_results(const struct dext_arguments *results, struct wire_message *reply)
+{
+    const struct wire_call_reply head = {.scalars = results->scalar_out_count,
+                                         .struct_bytes = results->struct_out_bytes};
+    wire_put_bytes(reply, &head, sizeof(head));
+    wire_put_bytes(reply, results->scalar_out, head.scalars * sizeof(uint64_t));
+    wire_put_bytes(reply, results->struct_out, head.struct_bytes);
 }
 
 static IOReturn connection_call(struct connection *connection, struct wire_message *request,
                                 struct wire_message *reply)
 {
-    struct call_request call;
+    struct wire_call_head call;
     uint64_t scalars_in[WIRE_MAX_SCALARS] = {0};
     uint64_t scalars_out[WIRE_MAX_SCALARS] = {0};
-    if (!call_request_get(request, &call)) {
+    if (!call_head_get(request, &call)) {
         return kIOReturnIPCError;
     }
-    if (call.async.wake && !session_has_wake(connection->session, call.async.wake)) {
+    if (call_wake(&call) && !session_has_wake(connection->session, call_wake(&call))) {
         return kIOReturnIPCError;
     }
     const void *scalars = wire_get_bytes(request, call.scalars_in * sizeof(uint64_t));
@@ -293,7 +295,7 @@ static IOReturn connection_call(struct connection *connection, struct wire_messa
     };
     if (arguments.has_completion) {
         /* Before the call: it may complete before it returns. */
-        arguments.completion_token = connection_async_add(connection, &call.async);
+        arguments.completion_token = connection_async_add(connection, &call);
     }
     IOReturn status = dext_client_external_method(connection->client, call.selector, &arguments);
     if (status != kIOReturnSuccess && arguments.has_completion) {
@@ -303,11 +305,7 @@ static IOReturn connection_call(struct connection *connection, struct wire_messa
         service_set_claimed(connection->service, connection, true);
     }
     if (status == kIOReturnSuccess) {
-        wire_put_u32(reply, arguments.scalar_out_count);
-        wire_put_u32(reply, 0);
-        wire_put_u64(reply, arguments.struct_out_bytes);
-        wire_put_bytes(reply, scalars_out, arguments.scalar_out_count * sizeof(uint64_t));
-        wire_put_bytes(reply, struct_out, arguments.struct_out_bytes);
+        call_put_results(&arguments, reply);
     }
     free(struct_out);
     return status;

@@ -65,15 +65,17 @@ static kern_return_t call_check(const struct call *call)
 
 static void call_put(const struct call *call, struct wire_message *request)
 {
-    wire_put_u32(request, call->selector);
-    wire_put_u32(request,
-                 call->is_async ? WIRE_CALL_ASYNC | call->wake << WIRE_CALL_WAKE_SHIFT : 0);
-    wire_put_u32(request, call->input_count);
-    wire_put_u32(request, call_output_room(call));
-    wire_put_u64(request, call->input_struct_bytes);
-    wire_put_u64(request, call_struct_room(call));
-    wire_put_u64(request, call->wake_port);
-    wire_put_bytes(request, call->reference, sizeof(call->reference));
+    struct wire_call_head head = {
+        .selector = call->selector,
+        .flags = call->is_async ? WIRE_CALL_ASYNC | call->wake << WIRE_CALL_WAKE_SHIFT : 0,
+        .scalars_in = call->input_count,
+        .scalars_out = call_output_room(call),
+        .struct_in = call->input_struct_bytes,
+        .struct_out = call_struct_room(call),
+        .wake_port = call->wake_port,
+    };
+    memcpy(head.reference, call->reference, sizeof(head.reference));
+    wire_put_bytes(request, &head, sizeof(head));
     wire_put_bytes(request, call->input, call->input_count * sizeof(uint64_t));
     wire_put_bytes(request, call->input_struct, call->input_struct_bytes);
 }
@@ -82,10 +84,14 @@ static void call_put(const struct call *call, struct wire_message *request)
  * reply is checked whole. */
 static kern_return_t call_get(const struct call *call, struct wire_message *reply)
 {
-    uint32_t count = wire_get_u32(reply);
-    wire_get_u32(reply);
-    uint64_t struct_bytes = wire_get_u64(reply);
-    if (reply->is_bad || count > WIRE_MAX_SCALARS || struct_bytes > WIRE_MAX_STRUCT) {
+    struct wire_call_reply head = {0};
+    const void *given = wire_get_bytes(reply, sizeof(head));
+    if (given) {
+        memcpy(&head, given, sizeof(head));
+    }
+    const uint32_t count = head.scalars;
+    const uint64_t struct_bytes = head.struct_bytes;
+    if (!given || count > WIRE_MAX_SCALARS || struct_bytes > WIRE_MAX_STRUCT) {
         return kIOReturnIPCError;
     }
     const void *scalars = wire_get_bytes(reply, count * sizeof(uint64_t));

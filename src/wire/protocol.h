@@ -78,6 +78,26 @@ enum wire_notify {
 #define WIRE_MAX_STRUCT      (UINT32_C(4) * 1024 * 1024)
 #define WIRE_MAX_MEMORY      65536 /* bytes of one WIRE_MEMORY_READ or _WRITE */
 
+/* What a WIRE_CALL begins with, before its scalars and bytes; and its reply. */
+struct wire_call_head {
+    uint32_t selector;
+    uint32_t flags;
+    uint32_t scalars_in;
+    uint32_t scalars_out; /* room */
+    uint64_t struct_in;   /* bytes */
+    uint64_t struct_out;  /* bytes of room */
+    uint64_t wake_port;
+    uint64_t reference[WIRE_MAX_REFERENCES];
+};
+_Static_assert(sizeof(struct wire_call_head) == 104, "without padding");
+
+struct wire_call_reply {
+    uint32_t scalars;
+    uint32_t zero;
+    uint64_t struct_bytes;
+};
+_Static_assert(sizeof(struct wire_call_reply) == 16, "without padding");
+
 /* Keys of the reply to WIRE_ENTRY. */
 #define WIRE_ENTRY_NAME       "name"       /* string */
 #define WIRE_ENTRY_CLASS      "class"      /* string */

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -97,7 +96,8 @@ static void client_set_spin(struct wire_slot_client *client, uint32_t ns)
     }
 }
 
-/* Wait awake. A host that has no processor at the moment may get this one for a while. */
+/* Wait awake. Who has waited in vain goes to sleep rather than to the end of a queue: if the host
+ * has no processor it gets this one, and a sleeper gets it back at once. */
 static void client_spin(struct wire_slot_client *client, struct wire_slot *slot)
 {
     uint32_t patience = atomic_load_explicit(&client->spin_ns, memory_order_relaxed);
@@ -116,7 +116,6 @@ static void client_spin(struct wire_slot_client *client, struct wire_slot *slot)
         begin = begin ? begin : now;
         if (now - begin > patience) {
             client_set_spin(client, patience / 2 > SPIN_MIN_NS ? patience / 2 : SPIN_MIN_NS);
-            sched_yield();
             return;
         }
     }

@@ -20,14 +20,6 @@
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2,
                "what two processes share must not have a lock of one of them");
 
-/* The payload of a WIRE_CALL up to its scalars. */
-struct call_head {
-    uint32_t selector, flags, scalars_in, scalars_out;
-    uint64_t struct_in, struct_out, wake_port;
-    uint64_t reference[WIRE_MAX_REFERENCES];
-};
-_Static_assert(sizeof(struct call_head) == 104, "as in protocol.h, without padding");
-
 #define ACCESS_WORDS 4
 
 bool wire_slots_are_wanted(void)
@@ -63,7 +55,7 @@ static void slot_store_head(struct wire_slot *slot, const struct wire_message *m
 
 bool wire_slot_takes(const struct wire_message *request)
 {
-    struct call_head head;
+    struct wire_call_head head;
     if (request->is_bad || request->fd_count) {
         return false;
     }
@@ -81,7 +73,7 @@ bool wire_slot_takes(const struct wire_message *request)
 
 void wire_slot_put_request(struct wire_slot *slot, const struct wire_message *request)
 {
-    struct call_head head;
+    struct wire_call_head head;
     if (request->header.type == WIRE_ACCESS) {
         slot_store(slot, 0, request->payload, ACCESS_WORDS);
         slot_store_head(slot, request, ACCESS_WORDS);
@@ -104,9 +96,9 @@ static void slot_get_call(const struct wire_slot *slot, unsigned count,
         return;
     }
     slot_load(slot, 0, words, count);
-    const struct call_head head = {.selector = (uint32_t)words[0],
-                                   .scalars_in = (uint16_t)(words[0] >> 32),
-                                   .scalars_out = (uint16_t)(words[0] >> 48)};
+    const struct wire_call_head head = {.selector = (uint32_t)words[0],
+                                        .scalars_in = (uint16_t)(words[0] >> 32),
+                                        .scalars_out = (uint16_t)(words[0] >> 48)};
     if (head.scalars_in == count - 1) {
         wire_put_bytes(request, &head, sizeof(head));
         wire_put_bytes(request, words + 1, head.scalars_in * sizeof(*words));
@@ -132,8 +124,8 @@ void wire_slot_get_request(const struct wire_slot *slot, struct wire_message *re
 
 void wire_slot_put_reply(struct wire_slot *slot, const struct wire_message *reply)
 {
-    /* u32 scalars, u32 0, u64 structure bytes: here the count of words says it all. */
-    const size_t head = reply->header.type == WIRE_CALL ? 16 : 0;
+    /* Without structures the count of words says what the head of a CALL's reply does. */
+    const size_t head = reply->header.type == WIRE_CALL ? sizeof(struct wire_call_reply) : 0;
     size_t count = reply->length > head ? (reply->length - head) / sizeof(uint64_t) : 0;
     if (count > WIRE_SLOT_WORDS) {
         count = 0; /* more than was asked for: cannot be */
@@ -156,8 +148,8 @@ void wire_slot_get_reply(const struct wire_slot *slot, const struct wire_message
     }
     slot_load(slot, 0, words, count);
     if (reply->header.type == WIRE_CALL && reply->header.status == 0) {
-        const uint32_t head[4] = {count};
-        wire_put_bytes(reply, head, sizeof(head));
+        const struct wire_call_reply head = {.scalars = count};
+        wire_put_bytes(reply, &head, sizeof(head));
     }
     wire_put_bytes(reply, words, count * sizeof(*words));
 }

@@ -176,6 +176,15 @@ static void caller_join(struct caller *caller)
     assert_int_equal(pthread_timedjoin_np(caller->thread, NULL, &deadline), 0);
 }
 
+/* A thread that runs is stopped a moment after kill has returned. */
+static void stop_host(void)
+{
+    int status = 0;
+    assert_int_equal(kill(contract_host_pid(), SIGSTOP), 0);
+    assert_int_equal(waitpid(contract_host_pid(), &status, WUNTRACED), contract_host_pid());
+    assert_true(WIFSTOPPED(status));
+}
+
 /* Stopped as a process is by its terminal, between polling and sleeping or in either. */
 static void a_host_that_is_stopped_answers_when_it_goes_on(void **state)
 {
@@ -186,7 +195,7 @@ static void a_host_that_is_stopped_answers_when_it_goes_on(void **state)
         for (int i = 0; i < WARM_UP; i++) {
             assert_ok(read_config(c));
         }
-        assert_int_equal(kill(contract_host_pid(), SIGSTOP), 0);
+        stop_host();
         for (int i = 0; i < 3; i++) {
             caller_start(&callers[i], c, read_config);
         }
@@ -214,7 +223,7 @@ static void a_host_that_is_stopped_and_dies(void **state)
     struct caller callers[4];
     start();
     io_connect_t c = warm(TESTDEV);
-    assert_int_equal(kill(contract_host_pid(), SIGSTOP), 0);
+    stop_host();
     for (int i = 0; i < 4; i++) {
         caller_start(&callers[i], c, read_config);
     }

@@ -12,8 +12,12 @@ import toolstest
 from toolstest import DEXTD, run
 
 DEXTBENCH = sys.argv[3]
-TIMES = ["config_read", "ping_pong", "mmio_read_call", "mmio_load_trapped", "mmio_load_direct",
+TIMES = ["config_read", "handoff", "ping_pong", "config_read_cold", "ping_pong_cold",
+         "mmio_read_call", "mmio_load_trapped", "mmio_load_direct",
          "device_read_4k_shared", "device_read_4k_copied", "device_read_4k_served"]
+CALL_RATIOS = {"config_read_to_handoff": ("config_read", "handoff"),
+               "config_read_to_ping_pong": ("config_read", "ping_pong"),
+               "config_read_to_ping_pong_cold": ("config_read_cold", "ping_pong_cold")}
 
 LOADS = [f"random_{what}_4k_depth_{depth}" for what in ("read", "write")
          for depth in (1, 32, 128)] + ["sequential_read_128k", "sequential_write_128k"]
@@ -33,14 +37,27 @@ class Bench(toolstest.ToolTest):
         figures = json.loads(self.assert_fine(result))
         self.assertEqual(set(figures), {"embedded", "dextd"})
         for host in figures.values():
-            self.assertEqual(set(host), {*TIMES, "register_unregister",
-                                         "register_ratio_last_first"})
+            self.assertEqual(set(host), {*TIMES, *CALL_RATIOS, "threads_calls_per_s", "idle",
+                                         "register_unregister", "register_ratio_last_first"})
+            self.check_calls(host)
             rows = [*(host[name] for name in TIMES), *host["register_unregister"]]
             for row in rows:
                 self.assertGreater(row["count"], 0)
                 self.assertLessEqual(row["p50_us"], row["p99_us"])
             self.assertEqual([row["live"] for row in host["register_unregister"]],
                              [1, 1000, 60000])
+
+    def check_calls(self, host):
+        for ratio, (ours, floor) in CALL_RATIOS.items():
+            self.assertAlmostEqual(host[ratio], host[ours]["p50_us"] / host[floor]["p50_us"],
+                                   delta=0.01 + host[ratio] / 100)
+        threads = host["threads_calls_per_s"]
+        self.assertEqual(set(threads), {"one", "four", "four_connections", "four_to_one"})
+        self.assertGreater(min(threads.values()), 0)
+        self.assertAlmostEqual(threads["four_to_one"], threads["four"] / threads["one"],
+                               delta=0.01 + threads["four_to_one"] / 100)
+        self.assertEqual(host["idle"]["connections"], 100)
+        self.assertGreaterEqual(host["idle"]["host_cpu_percent"], 0)
 
     def test_every_dma_figure_is_there(self):
         result = run("--json", "dma", "--region-rounds", "5", "--dextd", DEXTD, program=DEXTBENCH)
