@@ -7,9 +7,9 @@ usage: apple_build.py [--record]
 
 Builds client library, dextctl, dext-vfio-user and the examples with -Werror, links them and looks
 into the files: for arm64 against our IOKit headers and this machine's C library with Apple's
-integer types, and for both processors against Apple's headers when DEXTLINK_APPLE_HEADERS says where they
-are (apple_sdk.py). Nothing of it is run. What the files import is compared with apple_imports.txt,
-which --record writes anew.
+integer types, and for both processors against Apple's headers when DEXTLINK_APPLE_HEADERS says
+where they are (apple_sdk.py). Nothing of it is run. What the files import is compared with
+apple_imports.txt, which --record writes anew.
 """
 import os
 import subprocess

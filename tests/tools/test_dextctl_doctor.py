@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import toolstest
-from toolstest import EDU, TESTDEV, Dextd, run
+from toolstest import EDU, IS_PORTABLE, TESTDEV, Dextd, run
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "wire"))
@@ -173,8 +173,9 @@ class Doctor(Examination):
                              [["dma-fault"], []])
             again = self.device("01:00.0", status=1, socket=dextd.socket)
             self.assertEqual(findings(again), ["faults-seen", "dma-fault"])
-            socket = report["host"][0]
-            self.assertEqual((socket["step"], socket["result"]), ("socket", "ok"))
+            first = report["host"][0]
+            self.assertEqual((first["step"], first["result"]),
+                             ("host", "skipped") if IS_PORTABLE else ("socket", "ok"))
 
     def test_a_device_in_use_is_not_disturbed(self):
         with Dextd(TESTDEV) as dextd:
@@ -353,6 +354,10 @@ class Host(Examination):
             report = self.examine(status=1, socket=dextd.socket, runner=self.unprivileged)
             self.assertEqual(findings(report["host"])[0], "socket-permission")
             Path(dextd.folder.name).chmod(0o700)
+
+
+if IS_PORTABLE:
+    del Host  # what it looks at are Linux's files
 
 
 class Bundle(Examination):

@@ -18,6 +18,8 @@ from pathlib import Path
 
 DEXTCTL, DEXTD = sys.argv[1], sys.argv[2]
 SECONDS = 60
+# A build with the files for every system instead of Linux's.
+IS_PORTABLE = os.environ.get("DEXTLINK_TEST_OS") == "portable"
 NOBODY = 65534
 EDU = "edu,addr=01:00.0"
 TESTDEV = "testdev,addr=02:00.0"

@@ -14,6 +14,7 @@ import rules
 import vfiouser as vu
 import vfiousertest
 from vfiouser import message
+from vfiousertest import IS_PORTABLE
 
 SEED = 20240229
 FUZZ_MESSAGES = 3000
@@ -162,6 +163,9 @@ class Information(vfiousertest.DextTest, rules.Information):
     def test_areas(self):
         client = self.attach()
         first = client.region_info_once(vu.BAR2)
+        if IS_PORTABLE:
+            self.assertEqual((first.argsz, first.flags, first.fds), (32, 3, []))
+            return
         self.assertEqual((first.argsz, first.cap_offset, first.fds), (32 + 16 + 2 * 16, 0, []))
         self.assertEqual(first.flags, 7)
         second = client.region_info_once(vu.BAR2, first.argsz)
@@ -178,6 +182,9 @@ class Information(vfiousertest.DextTest, rules.Information):
     def test_a_whole_region(self):
         client = self.attach()
         info = client.region_info(vu.BAR4)
+        if IS_PORTABLE:
+            self.assertEqual((info.flags, info.fds), (3, []))
+            return
         self.closing.callback(os.close, info.fds[0])
         self.assertEqual(info.areas or [(0, 65536)], [(0, 65536)])
 

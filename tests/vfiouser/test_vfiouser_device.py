@@ -14,6 +14,7 @@ import rules
 import vfiouser as vu
 import vfiousertest
 from devices import Config, Edu, Testdev
+from vfiousertest import IS_PORTABLE
 
 TRIGGER_NONE, TRIGGER_EVENTFD = vu.DATA_NONE | vu.TRIGGER, vu.DATA_EVENTFD | vu.TRIGGER
 
@@ -279,6 +280,10 @@ class Bars(TestdevTest):
 
     def test_mapped_areas_are_the_device(self):
         for index, count in ((vu.BAR2, 2), (vu.BAR4, 1)):
+            if IS_PORTABLE:
+                info = self.client.region_info(index)
+                self.assertEqual((info.flags, info.fds), (3, []))
+                continue
             areas = list(self.areas(index))
             self.assertEqual(len(areas), count)
             for offset, area in areas:
@@ -375,7 +380,7 @@ class Vectors(TestdevTest):
         self.assertGreaterEqual((events or self.events).taken(vector, 5), 1, f"vector {vector}")
 
     def assert_quiet(self, seconds=0.1):
-        self.assertEqual(select.select(self.events.fds, [], [], seconds)[0], [])
+        self.assertEqual(select.select(self.events.ends, [], [], seconds)[0], [])
 
     def test_as_linux_enables_them(self):
         """Enabled without a vector, then one after the other as the driver asks."""

@@ -175,7 +175,8 @@ class Hangup(vfiousertest.DextTest, rules.Device):
                 client.dma_map(RAM, 1 << 20, memory.fd)
                 client.set_irqs(vu.MSIX, 0x24, 0, 1, fds=event.fds)
                 info = client.region_info(vu.BAR2)
-                os.close(info.fds[0])
+                for fd in info.fds:
+                    os.close(fd)
 
         for _ in range(10):
             visit()

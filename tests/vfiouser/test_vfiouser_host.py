@@ -132,7 +132,7 @@ class Losses(HostTest):
                 self.assertEqual((reply.error, reply.payload[16:]), (0, b"\xff" * 4))
         except (vu.Closed, BrokenPipeError):
             pass
-        self.assertTrue(select.select(events.fds, [], [], 5)[0], "no word to the client")
+        self.assertTrue(select.select(events.ends, [], [], 5)[0], "no word to the client")
         client.close()
         self.assertTrue(vfiousertest.wait_until(self.server.has_ended, 10))
         self.assertEqual(self.server.process.returncode, 1)

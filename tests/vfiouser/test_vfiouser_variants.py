@@ -12,6 +12,7 @@ import devices
 import vfiouser as vu
 import vfiousertest
 from devices import Config, Testdev
+from vfiousertest import IS_PORTABLE
 
 
 class VariantTest(vfiousertest.ServerTest):
@@ -65,7 +66,7 @@ class Vectors(VariantTest):
         for vector in range(count):
             device.write(Testdev.FIRE, vector)
             self.assertGreaterEqual(events.taken(vector, 5), 1, f"vector {vector}")
-        self.assertEqual(select.select(events.fds, [], [], 0)[0], [])
+        self.assertEqual(select.select(events.ends, [], [], 0)[0], [])
 
     def kinds(self, config):
         return {kind for kind, _ in config.capabilities()} & {devices.CAP_MSI, devices.CAP_MSIX}
@@ -126,12 +127,18 @@ class Bars(VariantTest):
         self.assertEqual(client.region_info_once(4).size, 0)
         self.assertEqual(self.sizing(config, 4), 0)
 
+    def assert_areas(self, info, wanted):
+        """What may be mapped: nothing where the host's files are not to be had."""
+        for fd in info.fds:
+            os.close(fd)
+        self.assertEqual((info.flags, info.areas, len(info.fds)),
+                         (3, None, 0) if IS_PORTABLE else (15, wanted, 1))
+
     def test_a_large_one(self):
         client, config, _ = self.serve(",bar2=1G")
         info = client.region_info(vu.BAR2)
-        self.closing.callback(os.close, info.fds[0])
         self.assertEqual(info.size, 1 << 30)
-        self.assertEqual(info.areas, [(0, 1 << 29), ((1 << 29) + 16384, (1 << 29) - 16384)])
+        self.assert_areas(info, [(0, 1 << 29), ((1 << 29) + 16384, (1 << 29) - 16384)])
         self.assertEqual([hex(self.sizing(config, bar)) for bar in (2, 3)],
                          ["0xc000000c", "0xffffffff"])
         for offset in (0, (1 << 29) - 8, 1 << 29, (1 << 30) - 8):
@@ -149,9 +156,8 @@ class Bars(VariantTest):
     def test_pages_of_16k(self):
         client, _, device = self.serve("", "--page-size", "16384")
         info = client.region_info(vu.BAR2)
-        self.closing.callback(os.close, info.fds[0])
         window = 2 << 20
-        self.assertEqual(info.areas, [(0, window), (window + 16384, window - 16384)])
+        self.assert_areas(info, [(0, window), (window + 16384, window - 16384)])
         ram = self.memory(1 << 20)
         client.dma_map(0x80000000, ram.size, ram.fd)
         self.assertEqual(device.access_write(0x80000000 + 65528, 8, 77), 0)

@@ -20,7 +20,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 # pylint: disable=wrong-import-position
 import toolstest
-from toolstest import wait_until
+from toolstest import IS_PORTABLE, wait_until  # the former for the tests
 import vfiouser
 
 SECONDS = 20

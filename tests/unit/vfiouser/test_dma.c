@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -250,7 +251,10 @@ static void test_core_files(void **state)
     (void)state;
     vu_dma_init(&dma, &below_ops, &below, NULL);
     assert_int_equal(map(&dma, 0, 0x4000, 0, 3, fd), 0);
-    assert_false(is_in_core_files(below.last_address));
+    /* Only a build with Linux's files can see to it. */
+    const char *os = getenv("DEXTLINK_TEST_OS");
+    bool is_portable = os != NULL && strcmp(os, "portable") == 0;
+    assert_int_equal(is_in_core_files(below.last_address), is_portable);
     vu_dma_clear(&dma);
     close(fd);
 }
