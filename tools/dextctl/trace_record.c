@@ -120,9 +120,11 @@ static void print_json(FILE *file, const struct trace_record *record, uint64_t o
         json_add_number(object, "lost", record->lost);
     } else {
         json_object *call = trace_call_json(&record->call);
-        json_object_object_foreach(call, key, value)
-        {
-            json_object_object_add(object, key, json_object_get(value));
+        struct json_object_iterator at = json_object_iter_begin(call);
+        struct json_object_iterator end = json_object_iter_end(call);
+        for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+            json_object_object_add(object, json_object_iter_peek_name(&at),
+                                   json_object_get(json_object_iter_peek_value(&at)));
         }
         json_object_put(call);
     }
