@@ -107,7 +107,8 @@ _dextlink_program() {
     if ((${#words[@]} > 1)) && _dextlink_value "$help" "$before"; then
         return
     elif [[ ${words[0]} == *dextbench && $word != -* ]]; then
-        _dextlink_offer "calls dma interrupts nvme vfio-user"
+        # "Usage: dextbench [OPTION]... [calls | nvme]..."
+        _dextlink_offer "$(sed -nE '1s/.*\[([a-z| -]+)\]\.\.\.$/\1/p' <<<"$help" | tr -d '|')"
     else
         _dextlink_offer "$(_dextlink_options "$help")"
     fi

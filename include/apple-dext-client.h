@@ -186,7 +186,8 @@ kern_return_t apple_dext_get_bar_info(io_connect_t connection, uint8_t bar, uint
  * A BAR may be mapped several times: all get one address, each needs its own unmap.
  * kIOReturnUnsupported: an I/O BAR, or this host cannot map this BAR. kIOReturnNotFound: as for
  * apple_dext_get_bar_info. kIOReturnUnderrun: the host maps less than the whole BAR.
- * kIOReturnBadArgument: also every refusal by the system. Waits for other calls on the connection.
+ * kIOReturnNoDevice: refused, and the device does not answer. kIOReturnBadArgument: also every
+ * other refusal by the system. Waits for other calls on the connection.
  */
 kern_return_t apple_dext_map_bar(io_connect_t connection, uint8_t bar, mach_vm_address_t *out_addr,
                                  mach_vm_size_t *out_size, uint8_t *out_type);

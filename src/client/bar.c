@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 
+#include "client/access.h"
 #include "client/call.h"
 #include "client/log.h"
 
@@ -116,9 +117,12 @@ static kern_return_t map_memory_bar(struct client_connection *connection, unsign
                                 bar->bytes, options, out_addr);
     pthread_mutex_unlock(&connection->mappings.lock);
 
-    /* The system hides the driver's code behind BadArgument; without a claim this is the cause. */
+    /* The system hides the driver's code behind BadArgument; these two causes can be told. */
     if (status == kIOReturnBadArgument && !atomic_load(&connection->is_claimed)) {
         status = kIOReturnNotOpen;
+    } else if (status == kIOReturnBadArgument &&
+               client_verify_device(connection) == kIOReturnNoDevice) {
+        status = kIOReturnNoDevice;
     }
     if (status != kIOReturnSuccess) {
         client_log(APPLE_DEXT_LOG_ERROR, "BAR %u (0x%" PRIx64 " bytes) was not mapped: 0x%08x, %s",

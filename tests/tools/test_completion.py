@@ -50,6 +50,8 @@ LINES = {
     "dextd --access ": {"open", "claimed"},
     "dextd --socket r": {"report.tar"},
     "dextbench v": {"vfio-user"},
+    "dextbench ": {"calls", "dma", "interrupts", "nvme", "vfio-user"},
+    "dextbench nvme --js": {"--json"},
     "dextbench --directory ": {"host"},
     "dext-vfio-user --log": {"--log-json"},
     "dext-vfio-user --page-size 1": {"16384"},

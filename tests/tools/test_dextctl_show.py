@@ -34,6 +34,24 @@ class OddBars(toolstest.ToolTest):
         self.assertEqual(bars[2]["mapping"], "refused")
 
 
+class Unwell(toolstest.ToolTest):
+    """Devices that answer, but not as what they are."""
+
+    def test_one_that_asks_for_a_retry_is_not_decoded(self):
+        """F4."""
+        self.assert_fails(run("show", "02:00.0", "--device", f"{TESTDEV},fault=retry"), 1,
+                          "02:00.0: its vendor id reads 0x0001", "not ready")
+
+    def test_one_that_was_exchanged(self):
+        text = self.assert_fine(run("show", "02:00.0", "--device", f"{TESTDEV},fault=mismatch"))
+        self.assertRegex(text, r"(?m)^  ids +1234:81a8 revision 01, but 1234:7e57 when it was found$")
+
+    def test_one_that_is_gone_cannot_be_mapped(self):
+        """The system says no more than bad argument."""
+        self.assert_fails(run("bar", "read", "02:00.0", "0", "0", "--device",
+                              f"{TESTDEV},fault=gone"), 1, "cannot map BAR 0", "no device")
+
+
 class RealDevices(toolstest.ToolTest):
     """Extended capabilities of dumps, against what lspci of their time said in the file."""
 

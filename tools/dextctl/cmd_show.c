@@ -18,6 +18,7 @@
 
 #define CAPABILITIES_MAX 128
 #define LINE_WIDTH       96
+#define RETRY_IDS        0xffff0001u /* request retry status in place of the ids (F4) */
 
 struct bit_name {
     uint16_t bit;
@@ -60,6 +61,10 @@ static int look(const struct session *session, struct device_view *view)
     if (code != KERN_SUCCESS) {
         return session_failure(session, code, "cannot read config space");
     }
+    if (config_u32(&view->image, 0x00) == RETRY_IDS) {
+        return failure(session->name, "its vendor id reads 0x0001: it asks for a retry, it is not "
+                                      "ready (dextctl doctor)");
+    }
     for (uint8_t i = 0; i < BAR_COUNT; i++) {
         code = bar_get(session, i, &view->bars[i]);
         if (code != KERN_SUCCESS) {
@@ -87,6 +92,19 @@ static void print_bits(const char *label, uint16_t value, const struct bit_name 
     putchar('\n');
 }
 
+static void print_ids(const struct device_view *view)
+{
+    const AppleDextInstance *instance = &view->instance;
+    uint16_t vendor = config_u16(&view->image, 0x00);
+    uint16_t device = config_u16(&view->image, 0x02);
+
+    printf("  %-10s %04x:%04x revision %02x", "ids", vendor, device, config_u8(&view->image, 0x08));
+    if (instance->has_ids && (instance->vendor_id != vendor || instance->device_id != device)) {
+        printf(", but %04x:%04x when it was found", instance->vendor_id, instance->device_id);
+    }
+    putchar('\n');
+}
+
 static void print_header(const struct device_view *view)
 {
     const struct config_image *image = &view->image;
@@ -104,8 +122,7 @@ static void print_header(const struct device_view *view)
            names_class(class_code, class_name), device ? ", " : "", device ? device : "");
     printf("  %-10s %s\n", "name", instance->name);
     printf("  %-10s %s\n", "root", instance->root);
-    printf("  %-10s %04x:%04x revision %02x\n", "ids", config_u16(image, 0x00),
-           config_u16(image, 0x02), config_u8(image, 0x08));
+    print_ids(view);
     printf("  %-10s %04x:%04x\n", "subsystem", config_u16(image, 0x2c), config_u16(image, 0x2e));
     printf("  %-10s %06x\n", "class", class_code);
     print_bits("command", config_u16(image, 0x04), command_bits);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <string.h>
 
 #include <mach/mach.h>
 
@@ -200,6 +201,22 @@ static void unmap_takes_live_addresses_only(void **state)
     apple_dext_disconnect(port);
 }
 
+static void a_refusal_of_a_device_that_is_gone_is_no_device(void **state)
+{
+    mach_vm_address_t address;
+    mach_vm_size_t size;
+    uint8_t type;
+    io_connect_t port = fake_connect(true);
+
+    (void)state;
+    fake.bars[0] = (struct fake_bar){.values = {0, 0x1000, 0}};
+    fake.memory[1].map_status = kIOReturnBadArgument;
+    assert_int_equal(apple_dext_map_bar(port, 0, &address, &size, &type), kIOReturnBadArgument);
+    memset(fake.config, 0xff, 4);
+    assert_int_equal(apple_dext_map_bar(port, 0, &address, &size, &type), kIOReturnNoDevice);
+    apple_dext_disconnect(port);
+}
+
 static void a_refusal_without_a_claim_is_not_open(void **state)
 {
     io_connect_t port = fake_connect(false);
@@ -247,6 +264,7 @@ int main(void)
         CLIENT_TEST(a_mapping_shorter_than_the_bar_is_refused),
         CLIENT_TEST(mapping_twice_takes_two_unmaps),
         CLIENT_TEST(unmap_takes_live_addresses_only),
+        CLIENT_TEST(a_refusal_of_a_device_that_is_gone_is_no_device),
         CLIENT_TEST(a_refusal_without_a_claim_is_not_open),
         CLIENT_TEST(mappings_of_foreign_handles_are_counted_too),
     };
