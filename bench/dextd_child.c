@@ -14,8 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define DEVICES_MAX 8
-#define PATH_BYTES  96
+#include "samples.h"
+
+#define PATH_BYTES 96
 
 static void log_path(const struct dextd_child *child, char path[PATH_BYTES])
 {
@@ -43,11 +44,17 @@ static void run_dextd(const struct dextd_child *child, const char *path, const c
 {
     char log[PATH_BYTES];
     char fd_text[16];
-    const char *argv[8 + 2 * DEVICES_MAX] = {path, "--socket", socket, "--ready-fd", fd_text};
-    size_t used = 5;
+    const char *const fixed[] = {path, "--socket", socket, "--ready-fd", fd_text};
+    const char **argv = calloc(sizeof(fixed) / sizeof(*fixed) + 2 * count + 1, sizeof(*argv));
+    size_t used = sizeof(fixed) / sizeof(*fixed);
+
+    if (!argv) {
+        _exit(127);
+    }
+    memcpy(argv, fixed, sizeof(fixed));
 
     snprintf(fd_text, sizeof(fd_text), "%d", ready_fd);
-    for (size_t i = 0; i < count && i < DEVICES_MAX; i++) {
+    for (size_t i = 0; i < count; i++) {
         argv[used++] = "--device";
         argv[used++] = devices[i];
     }
@@ -75,6 +82,7 @@ bool dextd_child_start(struct dextd_child *child, const char *path, const char *
         return false;
     }
     snprintf(socket, sizeof(socket), "%s/dext.sock", child->directory);
+    double start = clock_us();
     child->pid = fork();
     if (child->pid == 0) {
         close(ready[0]);
@@ -82,6 +90,7 @@ bool dextd_child_start(struct dextd_child *child, const char *path, const char *
     }
     close(ready[1]);
     bool ok = child->pid > 0 && read(ready[0], &byte, 1) == 1;
+    child->ready_us = clock_us() - start;
     close(ready[0]);
     if (!ok) {
         print_log(child);

@@ -13,6 +13,7 @@
 struct dextd_child {
     pid_t pid;
     char directory[64]; /* where its socket is */
+    double ready_us;    /* from before its start until it served */
 };
 
 /**

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "apple-dext-client.h"
+#include "place.h"
 #include "samples.h"
 
 #define BUS        0x06
@@ -28,6 +29,7 @@ struct bench_interrupts {
     AppleDextInterruptNotify *notify;
     sem_t handled;
     uint64_t handled_ns;
+    bool is_apart, is_placed; /* device and client on processors of their own; the handler too */
     struct waker *waker;
 };
 
@@ -62,6 +64,10 @@ static void on_interrupt(void *opaque)
 {
     struct bench_interrupts *bench = opaque;
     bench->handled_ns = waker_now_ns();
+    if (bench->is_apart && !bench->is_placed) {
+        bench->is_placed = true;
+        place_on(1); /* the first interrupt has started this thread, on the device's processor */
+    }
     sem_post(&bench->handled);
 }
 
@@ -229,9 +235,9 @@ static bool set_up(struct bench_interrupts *bench)
            write_register(bench, TIMER_COUNT, 4, 1);
 }
 
-json_object *interrupts_measure(uint64_t rounds, struct waker *waker)
+json_object *interrupts_measure(uint64_t rounds, bool is_apart, struct waker *waker)
 {
-    struct bench_interrupts bench = {.waker = waker};
+    struct bench_interrupts bench = {.waker = waker, .is_apart = is_apart};
     json_object *figures = NULL;
 
     sem_init(&bench.handled, 0, 0);

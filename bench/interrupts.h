@@ -7,6 +7,7 @@
 #define DEXTLINK_BENCH_INTERRUPTS_H
 
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "waker.h"
@@ -19,9 +20,10 @@
  *
  * handler: until the notice's handler runs, beside eventfd and futex; poll: until a client that
  * polls apple_dext_read_pending_irqs has the vector, beside handoff. Each from the device's own
- * time of firing, and after a sleep of the device as long as that of the yardsticks.
+ * time of firing, and after a sleep of the device as long as that of the yardsticks. is_apart: the
+ * caller has put device and yardsticks on one processor and itself on another (place.h).
  */
-json_object *interrupts_measure(uint64_t rounds, struct waker *waker);
+json_object *interrupts_measure(uint64_t rounds, bool is_apart, struct waker *waker);
 
 /** Print the figures of both hosts as a table. */
 void interrupts_report(json_object *embedded, json_object *dextd);

@@ -22,28 +22,49 @@
 #include "dext-host.h"
 #include "dextd_child.h"
 #include "dma.h"
+#include "figures.h"
 #include "interrupts.h"
 #include "measure.h"
 #include "nvme.h"
+#include "place.h"
 #include "report.h"
+#include "startup.h"
 #include "vfio_user.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
+/* Words of the command line. */
+enum what { CALLS, DMA, INTERRUPTS, NVME, STARTUP, VFIO_USER, WHAT_COUNT };
+static const char *const words[WHAT_COUNT] = {"calls", "dma",     "interrupts",
+                                              "nvme",  "startup", "vfio-user"};
+
 struct settings {
     struct measure_plan plan;
     struct nvme_plan nvme;
-    bool has_calls, has_dma, has_interrupts, has_nvme, has_vfio_user; /* what is measured */
+    unsigned what; /* is measured: bits of enum what */
     const char *dextd;
+    const char *dextctl;
     const char *vfio_user; /* the server's program */
     const char *host;      /* --measure: which one, else NULL */
     bool json;
 };
 
-enum { DEVICES_MAX = 7, INTERRUPTS_EVERY = 20 /* rounds: they sleep most of the time */ };
+/* Of the rounds: interrupts sleep most of the time, and programs take theirs. */
+enum { DEVICES_MAX = 7, INTERRUPTS_EVERY = 20, STARTUP_EVERY = 1000 };
+
+static bool has(const struct settings *settings, enum what what)
+{
+    return (settings->what >> what & 1) != 0;
+}
+
+/* A wake-up from one processor to another is measured where nothing else is. */
+static bool is_apart(const struct settings *settings)
+{
+    return settings->what == 1u << INTERRUPTS;
+}
 
 static const char help[] =
-    "Usage: dextbench [OPTION]... [calls | dma | interrupts | nvme | vfio-user]...\n"
+    "Usage: dextbench [OPTION]... [calls | dma | interrupts | nvme | startup | vfio-user]...\n"
     "\n"
     "Measure the path from a client to a simulated device, in this process (embedded) and through\n"
     "dextd. Without a word for what: all.\n"
@@ -59,6 +80,9 @@ static const char help[] =
     "          to a client that polls, beside a store that another process spins on\n"
     "  nvme    reads and writes of an NVMe device in memory and on a file, beside loops of pread,\n"
     "          pwrite and io_uring on the same file\n"
+    "  startup dextd until it serves 1 and 256 devices, dextctl list, and what libappledext adds "
+    "to a\n"
+    "          program, beside /bin/true\n"
     "  vfio-user\n"
     "          register reads beside a ping-pong, DMA maps with many live regions and interrupts,\n"
     "          as a client of dext-vfio-user that has the device itself, or dextd has it\n"
@@ -88,37 +112,32 @@ static int number(const char *name, const char *text, uint64_t *value)
     return 0;
 }
 
-/* What to measure: the words that stand there, or all. */
-static int choose(struct settings *settings, char *const *words)
+static bool choose_one(struct settings *settings, const char *word)
 {
-    bool has_all = *words == NULL;
+    for (unsigned what = 0; what < WHAT_COUNT; what++) {
+        if (strcmp(word, words[what]) == 0) {
+            settings->what |= 1u << what;
+            return true;
+        }
+    }
+    return false;
+}
 
-    settings->has_calls = has_all;
-    settings->has_dma = has_all;
-    settings->has_interrupts = has_all;
-    settings->has_nvme = has_all;
-    settings->has_vfio_user = has_all;
+/* What to measure: the words that stand there, or all. */
+static int choose(struct settings *settings, char *const *chosen)
+{
+    settings->what = *chosen ? 0 : (1u << WHAT_COUNT) - 1;
     if (!nvme_has_load(settings->nvme.load)) {
         fprintf(stderr, "dextbench: --load \"%s\": no load has that in its name\n",
                 settings->nvme.load);
         return EXIT_USAGE;
     }
-    for (; *words; words++) {
-        if (strcmp(*words, "calls") == 0) {
-            settings->has_calls = true;
-        } else if (strcmp(*words, "dma") == 0) {
-            settings->has_dma = true;
-        } else if (strcmp(*words, "interrupts") == 0) {
-            settings->has_interrupts = true;
-        } else if (strcmp(*words, "nvme") == 0) {
-            settings->has_nvme = true;
-        } else if (strcmp(*words, "vfio-user") == 0) {
-            settings->has_vfio_user = true;
-        } else {
+    for (; *chosen; chosen++) {
+        if (!choose_one(settings, *chosen)) {
             fprintf(stderr,
-                    "dextbench: unexpected argument \"%s\": want calls, dma, interrupts, nvme or "
-                    "vfio-user\n",
-                    *words);
+                    "dextbench: unexpected argument \"%s\": want calls, dma, interrupts, "
+                    "nvme, startup or vfio-user\n",
+                    *chosen);
             return EXIT_USAGE;
         }
     }
@@ -199,25 +218,28 @@ static bool job_begin(struct job *job, const struct settings *settings)
     *job = (struct job){.settings = settings,
                         .handoff = {.fd = -1, .child = -1},
                         .waker = {.event = -1, .child = -1}};
+    if (is_apart(settings)) {
+        place_on(0); /* the device, and its yardsticks */
+    }
     if (!pingpong_open(&job->pingpong) || !handoff_open(&job->handoff) ||
         !waker_open(&job->waker)) {
         fprintf(stderr, "dextbench: cannot start a process: %s\n", strerror(errno));
         return false;
     }
-    if (settings->has_calls) {
+    if (has(settings, CALLS)) {
         job->devices[job->device_count++] = BENCH_EDU;
         job->devices[job->device_count++] = BENCH_TESTDEV;
     }
-    if (settings->has_dma) {
+    if (has(settings, DMA)) {
         job->devices[job->device_count++] = BENCH_DMA;
     }
-    if (settings->has_interrupts) {
+    if (has(settings, INTERRUPTS)) {
         job->devices[job->device_count++] = BENCH_INTERRUPTS;
     }
-    if (settings->has_vfio_user) {
+    if (has(settings, VFIO_USER)) {
         job->devices[job->device_count++] = BENCH_VFIO_USER;
     }
-    if (settings->has_nvme) {
+    if (has(settings, NVME)) {
         job->devices[job->device_count++] = BENCH_NVME_MEMORY;
         job->devices[job->device_count++] = job->file.device;
         return bench_file_create(&job->file, settings->nvme.directory);
@@ -261,22 +283,26 @@ static json_object *job_measure(struct job *job, pid_t host)
     const struct settings *settings = job->settings;
     struct nvme_plan nvme_plan = settings->nvme;
     const struct calls_yardsticks yardsticks = {&job->pingpong, &job->handoff};
-    json_object *figures = settings->has_calls ? measure_host(&settings->plan, &yardsticks, host)
-                                               : json_object_new_object();
+    json_object *figures = has(settings, CALLS) ? measure_host(&settings->plan, &yardsticks, host)
+                                                : json_object_new_object();
     bool ok = figures != NULL;
 
     nvme_plan.host = host;
-    if (ok && settings->has_dma) {
+    if (is_apart(settings)) {
+        place_on(1); /* who hears of them; threads of this side begin here */
+    }
+    if (ok && has(settings, DMA)) {
         ok = add(figures, "dma", dma_measure(&settings->plan, &job->pingpong, host));
     }
-    if (ok && settings->has_interrupts) {
+    if (ok && has(settings, INTERRUPTS)) {
         ok = add(figures, "interrupts",
-                 interrupts_measure(settings->plan.rounds / INTERRUPTS_EVERY + 1, &job->waker));
+                 interrupts_measure(settings->plan.rounds / INTERRUPTS_EVERY + 1,
+                                    is_apart(settings), &job->waker));
     }
-    if (ok && settings->has_nvme) {
+    if (ok && has(settings, NVME)) {
         ok = add(figures, "nvme", nvme_measure(&nvme_plan, &job->file));
     }
-    if (ok && settings->has_vfio_user) {
+    if (ok && has(settings, VFIO_USER)) {
         ok = add(figures, "vfio_user", measure_vfio_user(job, host == 0));
     }
     if (!ok) {
@@ -372,20 +398,10 @@ static pid_t start_worker(const struct settings *settings, const char *host, int
     snprintf(region_rounds, sizeof(region_rounds), "%" PRIu64, settings->plan.region_rounds);
     snprintf(live, sizeof(live), "%" PRIu64, settings->plan.live_most);
     snprintf(milliseconds, sizeof(milliseconds), "%.0f", settings->nvme.seconds * 1e3);
-    if (settings->has_calls) {
-        argv[used++] = "calls";
-    }
-    if (settings->has_dma) {
-        argv[used++] = "dma";
-    }
-    if (settings->has_interrupts) {
-        argv[used++] = "interrupts";
-    }
-    if (settings->has_nvme) {
-        argv[used++] = "nvme";
-    }
-    if (settings->has_vfio_user) {
-        argv[used++] = "vfio-user";
+    for (unsigned what = 0; what < WHAT_COUNT; what++) {
+        if (has(settings, what)) {
+            argv[used++] = words[what];
+        }
     }
     int error = posix_spawn_file_actions_init(&actions);
     if (error == 0) {
@@ -426,6 +442,64 @@ static json_object *run_worker(const struct settings *settings, const char *host
     return figures;
 }
 
+/* Of one host; interrupts by a process of their own, whose threads have processors of their own. */
+static json_object *run_workers(const struct settings *settings, const char *host)
+{
+    struct settings apart = *settings;
+    struct settings others = *settings;
+
+    apart.what &= 1u << INTERRUPTS;
+    others.what &= ~(1u << INTERRUPTS | 1u << STARTUP);
+    json_object *figures = others.what ? run_worker(&others, host) : json_object_new_object();
+    if (figures && apart.what) {
+        json_object *more = run_worker(&apart, host);
+        json_object *interrupts = member(more, "interrupts");
+        if (!interrupts) {
+            json_object_put(figures);
+            figures = NULL;
+        } else {
+            json_object_object_add(figures, "interrupts", json_object_get(interrupts));
+        }
+        json_object_put(more);
+    }
+    return figures;
+}
+
+static json_object *measure_startup(const struct settings *settings)
+{
+    const struct startup_plan plan = {.dextd = settings->dextd,
+                                      .dextctl = settings->dextctl,
+                                      .empty = EMPTY_PATH,
+                                      .linked = LINKED_PATH,
+                                      .rounds = settings->plan.rounds / STARTUP_EVERY + 1};
+    return startup_measure(&plan);
+}
+
+static int measure_all(const struct settings *settings)
+{
+    json_object *embedded = NULL;
+    json_object *dextd = NULL;
+    json_object *startup = NULL;
+    bool ok = true;
+
+    if (settings->what & ~(1u << STARTUP)) {
+        embedded = run_workers(settings, "embedded");
+        dextd = embedded ? run_workers(settings, "dextd") : NULL;
+        ok = dextd != NULL;
+    }
+    if (ok && has(settings, STARTUP)) {
+        startup = measure_startup(settings);
+        ok = startup != NULL;
+    }
+    if (ok) {
+        report(embedded, dextd, startup, settings->json);
+    }
+    json_object_put(embedded);
+    json_object_put(dextd);
+    json_object_put(startup);
+    return ok ? EXIT_SUCCESS : EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     const char *from_environment = getenv("DEXTD");
@@ -434,6 +508,7 @@ int main(int argc, char **argv)
         .plan = {.rounds = 20000, .region_rounds = 2000, .live_most = 60000},
         .nvme = {.seconds = 0.25, .load = "", .directory = directory ? directory : "/tmp"},
         .dextd = from_environment ? from_environment : DEXTD_PATH,
+        .dextctl = DEXTCTL_PATH,
         .vfio_user = VFIO_USER_PATH,
     };
 
@@ -441,12 +516,5 @@ int main(int argc, char **argv)
     if (status != 0 || settings.host) {
         return status != 0 ? status : measure(&settings);
     }
-    json_object *embedded = run_worker(&settings, "embedded");
-    json_object *dextd = embedded ? run_worker(&settings, "dextd") : NULL;
-    if (dextd) {
-        report(embedded, dextd, settings.json);
-    }
-    json_object_put(embedded);
-    json_object_put(dextd);
-    return dextd ? EXIT_SUCCESS : EXIT_FAILED;
+    return measure_all(&settings);
 }

@@ -12,6 +12,7 @@
 #include "figures.h"
 #include "interrupts.h"
 #include "nvme.h"
+#include "startup.h"
 #include "vfio_user.h"
 
 static void print_row(const char *label, json_object *embedded, json_object *dextd)
@@ -58,30 +59,43 @@ static void print_calls(json_object *embedded, json_object *dextd)
     calls_report(embedded, dextd);
 }
 
-void report(json_object *embedded, json_object *dextd, bool as_json)
+static void add(json_object *top, const char *name, json_object *figures)
+{
+    if (figures) {
+        json_object_object_add(top, name, json_object_get(figures));
+    }
+}
+
+static void print_tables(json_object *embedded, json_object *dextd, json_object *startup)
+{
+    if (member(embedded, "config_read")) {
+        print_calls(embedded, dextd);
+    }
+    if (member(embedded, "interrupts")) {
+        interrupts_report(member(embedded, "interrupts"), member(dextd, "interrupts"));
+    }
+    if (member(embedded, "nvme")) {
+        nvme_report("embedded", member(embedded, "nvme"));
+        nvme_report("dextd", member(dextd, "nvme"));
+    }
+    if (member(embedded, "vfio_user")) {
+        vfio_user_report(member(embedded, "vfio_user"), member(dextd, "vfio_user"));
+    }
+    if (startup) {
+        startup_report(startup);
+    }
+}
+
+void report(json_object *embedded, json_object *dextd, json_object *startup, bool as_json)
 {
     if (!as_json) {
-        if (member(embedded, "config_read")) {
-            print_calls(embedded, dextd);
-        }
-        if (member(embedded, "dma")) {
-            dma_report(member(embedded, "dma"), member(dextd, "dma"));
-        }
-        if (member(embedded, "interrupts")) {
-            interrupts_report(member(embedded, "interrupts"), member(dextd, "interrupts"));
-        }
-        if (member(embedded, "nvme")) {
-            nvme_report("embedded", member(embedded, "nvme"));
-            nvme_report("dextd", member(dextd, "nvme"));
-        }
-        if (member(embedded, "vfio_user")) {
-            vfio_user_report(member(embedded, "vfio_user"), member(dextd, "vfio_user"));
-        }
+        print_tables(embedded, dextd, startup);
         return;
     }
     json_object *top = json_object_new_object();
-    json_object_object_add(top, "embedded", json_object_get(embedded));
-    json_object_object_add(top, "dextd", json_object_get(dextd));
+    add(top, "embedded", embedded);
+    add(top, "dextd", dextd);
+    add(top, "startup", startup);
     puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
     json_object_put(top);
 }

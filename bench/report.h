@@ -1,5 +1,5 @@
 /*
- * The figures of both hosts, for people or for programs.
+ * The figures of both hosts, and of starting up, for people or for programs.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,7 +9,8 @@
 #include <json-c/json.h>
 #include <stdbool.h>
 
-/** Print a table, or one JSON object with both. Arguments are borrowed. */
-void report(json_object *embedded, json_object *dextd, bool as_json);
+/** Print tables, or one JSON object with all there is. NULL: not measured. Arguments are borrowed.
+ */
+void report(json_object *embedded, json_object *dextd, json_object *startup, bool as_json);
 
 #endif

@@ -25,6 +25,7 @@ INTERRUPTS = ["handler", "eventfd", "futex", "poll", "handoff"]
 RATIOS = {"handler_to_eventfd": ("handler", "eventfd"), "handler_to_futex": ("handler", "futex"),
           "poll_to_handoff": ("poll", "handoff")}
 # The 60,000 of the default are those of the calls; maps are two processes' work each.
+STARTUP = ["true", "empty", "linked", "list", "dextd_1", "dextd_256"]
 VFIO_USER = ["vfio-user", "--rounds", "50", "--region-rounds", "5", "--live", "4000", "--dextd",
              DEXTD]
 NVME = ["nvme", "--milliseconds", "5", "--dextd", DEXTD]
@@ -103,6 +104,26 @@ class Bench(toolstest.ToolTest):
         for line in ("vector fires, to the handler", "eventfd wake beside it",
                      "handler against futex", "vector fires, to who polls", "poll against store"):
             self.assertEqual(text.count(line), 1, line)
+
+    def test_every_startup_figure_is_there(self):
+        result = run("--json", "--rounds", "1000", "--dextd", DEXTD, "startup", program=DEXTBENCH)
+        figures = json.loads(self.assert_fine(result))
+        self.assertEqual(set(figures), {"startup"})
+        times = figures["startup"]
+        self.assertEqual(set(times), {*STARTUP, "library_us"})
+        for row in (times[name] for name in STARTUP):
+            self.assertEqual(row["count"], 2)
+            self.assertLess(0, row["p50_us"])
+            self.assertLessEqual(row["p50_us"], row["p99_us"])
+        self.assertAlmostEqual(times["library_us"],
+                               times["linked"]["p50_us"] - times["empty"]["p50_us"], delta=0.01)
+
+    def test_the_startup_table(self):
+        text = self.assert_fine(run("--rounds", "1", "--dextd", DEXTD, "startup", program=DEXTBENCH))
+        for line in ("/bin/true", "the same with libappledext", "dextctl list, one device",
+                     "dextd until it serves 256 devices", "what the library adds"):
+            self.assertEqual(text.count(line), 1, line)
+        self.assertNotIn("embedded", text)
 
     def test_every_nvme_figure_is_there(self):
         with tempfile.TemporaryDirectory(prefix="dextbench-") as folder:

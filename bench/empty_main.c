@@ -1,0 +1,9 @@
+/*
+ * A program that does nothing: what it costs to start one.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+int main(void)
+{
+    return 0;
+}
