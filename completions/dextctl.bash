@@ -64,7 +64,7 @@ _dextctl_addresses() {
 }
 
 _dextctl() {
-    local words word help command= verbs first before
+    local words word help command= verbs usage first before
     _dextlink_words
     command=${words[1]}
     before=${words[${#words[@]} - 1]}
@@ -82,7 +82,8 @@ _dextctl() {
         return
     fi
     # "Usage: dextctl bar info|read ADDR ...": words that the command goes on with
-    read -r _ _ _ first _ <<<"$help"
+    read -r usage <<<"$help"
+    read -r _ _ _ first _ <<<"$usage"
     if [[ $first == *[a-z]* && $first != [\[-]* ]]; then
         verbs=${first//|/ }
         if ((${#words[@]} == 2)); then
@@ -96,6 +97,9 @@ _dextctl() {
         return 0
     fi
     _dextlink_offer "$(_dextctl_addresses)"
+    # ADDRESS or FILE
+    [[ $usage == *FILE* ]] && COMPREPLY+=($(compgen -f -- "$word"))
+    return 0
 }
 
 _dextlink_program() {

@@ -181,7 +181,8 @@ struct dext_call_record {
  * lowest bus address first. A region of several bus segments is that many of them. What is
  * registered or ended between two calls may be missed.
  */
-#define DEXT_SEGMENT_BUFFER (1u << 0) /* a client's DMA buffer: the dext's memory, no iova */
+#define DEXT_SEGMENTS_A_CALL 4096      /* at most: meanwhile nothing can be mapped */
+#define DEXT_SEGMENT_BUFFER  (1u << 0) /* a client's DMA buffer: the dext's memory, no iova */
 
 struct dext_dma_segment {
     uint64_t iova; /* what the client asked for; 0 for a buffer */

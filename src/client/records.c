@@ -10,8 +10,6 @@
 #include "client/call.h"
 #include "client/log.h"
 
-#define SEGMENTS_A_CALL 4096
-
 _Static_assert(APPLE_DEXT_CALLS_KEPT == DEXT_CALLS_KEPT, "as the driver's");
 _Static_assert(APPLE_DEXT_CALL_INPUTS == DEXT_CALL_INPUTS, "as the driver's");
 
@@ -127,7 +125,7 @@ kern_return_t apple_dext_list_dma_segments(io_connect_t connection, uint64_t *cu
     if (cursor == NULL || out_segments == NULL || count == NULL || *count == 0) {
         return kIOReturnBadArgument;
     }
-    page.room = *count < SEGMENTS_A_CALL ? *count : SEGMENTS_A_CALL;
+    page.room = *count < DEXT_SEGMENTS_A_CALL ? *count : DEXT_SEGMENTS_A_CALL;
     status = record_page_get(connection, DEXT_SEL_LIST_DMA_REGIONS, *cursor, &page);
     if (status != kIOReturnSuccess) {
         return status;

@@ -30,9 +30,10 @@ static bool list_mapping(void *context, const struct dart_mapping_info *mapping)
 
 IOReturn dext_dma_list(struct dext_client *client, struct dext_arguments *arguments)
 {
-    size_t room = arguments->struct_out ? arguments->struct_out_room : 0;
+    size_t bytes = arguments->struct_out ? arguments->struct_out_room : 0;
+    size_t room = bytes / sizeof(struct dext_dma_segment);
     struct listing listing = {.segments = arguments->struct_out,
-                              .room = room / sizeof(struct dext_dma_segment)};
+                              .room = room < DEXT_SEGMENTS_A_CALL ? room : DEXT_SEGMENTS_A_CALL};
     dart_each(client->dext->provider->dart, arguments->scalar_in[0], list_mapping, &listing);
     arguments->scalar_out[0] = listing.count;
     arguments->scalar_out[1] = listing.next;

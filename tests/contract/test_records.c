@@ -12,10 +12,11 @@
 
 #include "testdev.h"
 
-/* The last departs in a test. */
+/* One departs in a test. */
 static const char *const devices[] = {"edu,addr=01:00.0", "testdev,addr=02:00.0",
-                                      "testdev,addr=03:00.0", NULL};
-enum { LEAVING = 0x03 };
+                                      "testdev,addr=03:00.0", "edu,addr=04:00.0,extensions=off",
+                                      NULL};
+enum { LEAVING = 0x03, BARE = 0x04 };
 
 #define KEPT 1024
 #define IOVA UINT64_C(0x100000)
@@ -301,6 +302,18 @@ static void a_list_goes_on_where_it_stopped(void **state)
     assert_true(count == 1 && cursor == 0 && segments[0].bus_addr == last);
 }
 
+static void the_real_driver_tells_neither(void **state)
+{
+    AppleDextDmaSegment segment;
+    uint64_t cursor = 0, lost;
+    size_t count = 1;
+    (void)state;
+    io_connect_t c = contract_connect(BARE);
+    assert_status(apple_dext_read_calls(c, &cursor, calls, &count, &lost), kIOReturnUnsupported);
+    assert_status(apple_dext_list_dma_segments(c, &cursor, &segment, &count), kIOReturnUnsupported);
+    assert_true(cursor == 0 && count == 1);
+}
+
 /* A driver that ended has no record; one whose device was reset keeps its own. */
 static void what_remains_of_a_driver_that_ended(void **state)
 {
@@ -336,6 +349,7 @@ int main(int argc, char **argv)
         contract_test(clients_side_by_side),
         contract_test(segments_of_all_clients_are_listed),
         contract_test(a_list_goes_on_where_it_stopped),
+        contract_test(the_real_driver_tells_neither),
         contract_test(what_remains_of_a_driver_that_ended),
     };
     const struct contract_suite suite = {.name = "records",

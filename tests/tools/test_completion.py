@@ -44,6 +44,8 @@ LINES = {
     f"dextctl bar read {DEVICES} 02": {"02:00.0"},
     "dextctl doctor --bundle rep": {"report.tar"},
     "dextctl doctor --host-root ": {"host"},
+    "dextctl trace rep": {"report.tar"},
+    "dextctl trace ": {"report.tar", "host"},
     "dextctl trace --output ": {"report.tar", "host"},
     "dextctl trace -o rep": {"report.tar"},
     "dextd --so": {"--socket"},

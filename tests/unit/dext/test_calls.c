@@ -264,6 +264,26 @@ static void a_long_list_comes_in_pieces(void **state)
     list_goes_on_where_it_stopped(&identity);
 }
 
+/* While a list is made nothing can be mapped: one call makes no more than 4,096 lines. */
+static void a_call_lists_so_many_at_most(void **state)
+{
+    (void)state;
+    static struct dext_dma_segment all[5000];
+    struct fixture f;
+    uint64_t out[16];
+    const struct dart_options identity = {.identity = true};
+    fixture_set_up(&f, NULL, &identity);
+    struct dext_client *client = fixture_open_claimed(&f, 0);
+    for (uint64_t i = 0; i < 4100; i++) {
+        assert_code(CALL(client, 5, out, i << 14, 0x100000, 4096), 0);
+    }
+    assert_int_equal(ask(client, LIST, 0, all, sizeof(all), out), 4096 * 32);
+    assert_true(out[0] == 4096 && out[1] == UINT64_C(4096) << 14);
+    assert_int_equal(ask(client, LIST, out[1], all, sizeof(all), out), 4 * 32);
+    assert_true(out[0] == 4 && out[1] == 0);
+    fixture_tear_down(&f);
+}
+
 /* With identity a region may end at 2^64, where no next address is. */
 static void a_region_at_the_end_is_the_last(void **state)
 {
@@ -307,6 +327,7 @@ int main(void)
         cmocka_unit_test(both_answer_during_a_reset),
         cmocka_unit_test(segments_are_listed_by_bus_address),
         cmocka_unit_test(a_long_list_comes_in_pieces),
+        cmocka_unit_test(a_call_lists_so_many_at_most),
         cmocka_unit_test(a_region_at_the_end_is_the_last),
         cmocka_unit_test(a_device_that_is_gone_leaves_its_calls),
     };
