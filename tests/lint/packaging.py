@@ -23,7 +23,7 @@ OF_THE_SYSTEM = {"threads", "appleframeworks", "ncurses"}
 
 
 def formula_problems(text, wanted, options):
-    """Lines about a formula: packages it lacks or does not need, options nobody knows, open blocks."""
+    """Lines about a formula: packages too few or too many, unknown options, open blocks."""
     named = set(re.findall(r'^  depends_on "([\w-]+)"$', text, re.M))
     without = set(re.findall(r"-D(\w+)=disabled", text))
     for name in sorted(wanted - without - named):
