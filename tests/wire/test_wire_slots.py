@@ -50,7 +50,7 @@ class Asking(SlotTest):
         connection = self.opened()
         held = self.host.held()
         connection.slots()[1].close()
-        self.assertEqual(self.host.held(), held)
+        self.assertTrue(wiretest.wait_until(lambda: self.host.held() == held, 5))
 
     def test_they_are_asked_for_once(self):
         connection, slots = self.slotted()
