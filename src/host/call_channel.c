@@ -31,8 +31,13 @@
 #define POLL_NS UINT64_C(100000)
 #define TURN_NS UINT64_C(2000000)
 
-/* Looks at the slots between two looks at clock and socket: about 10 µs. */
-#define POLLS_A_LOOK 256
+/* What it costs a call that the host sleeps: polling that costs more than that was in vain. */
+#define WAKE_UPS_NS UINT64_C(60000)
+
+/* Looks at the slots that are used between two looks at all of them, and between two looks at clock
+ * and socket: about 10 µs. A client takes the lowest free slot. */
+#define POLLS_A_SWEEP 16
+#define POLLS_A_LOOK  512
 
 /* A poller that finds this much time gone between two looks had no processor: who sleeps gets one
  * when he wakes, who polls has used up his share. That may cost each call as much as a wake-up does
@@ -52,6 +57,7 @@ struct call_channel {
     struct wire_message request;
     struct wire_message reply;
     struct wire_slot_host slots; /* none until the client asks */
+    unsigned lively;             /* slots that clients have used lately: the first ones */
     uint64_t last_ns;            /* when the last call ended */
     int64_t credit_ns;           /* time without a processor that polling may still cost */
     unsigned misses;             /* times polled in vain, one after the other */
@@ -124,17 +130,30 @@ static void channel_serve_socket(struct call_channel *channel)
     }
 }
 
-/* Serve what is in the slots now, each once. Returns how many requests made sense: nobody keeps
- * this thread awake with rubbish. */
-static unsigned channel_serve_slots(struct call_channel *channel)
+/* The request in one slot. Returns whether there was one that made sense: nobody keeps this thread
+ * awake with rubbish. */
+static bool channel_serve_slot(struct call_channel *channel, unsigned index)
+{
+    if (!wire_slot_host_take(&channel->slots, index, &channel->request)) {
+        return false;
+    }
+    connection_request(channel->connection, &channel->request, &channel->reply);
+    trace_set_current_call(0);
+    bool made_sense = channel->reply.header.status != kIOReturnIPCError;
+    wire_slot_host_answer(&channel->slots, index, &channel->reply);
+    if (index >= channel->lively) {
+        channel->lively = index + 1;
+    }
+    return made_sense;
+}
+
+/* Serve what is in the first slots now, each once. Returns how much. */
+static unsigned channel_serve_slots(struct call_channel *channel, unsigned count)
 {
     unsigned served = 0;
-    for (unsigned i = 0; i < WIRE_SLOT_COUNT; i++) {
-        if (wire_slot_host_take(&channel->slots, i, &channel->request)) {
-            connection_request(channel->connection, &channel->request, &channel->reply);
-            trace_set_current_call(0);
-            served += channel->reply.header.status != kIOReturnIPCError;
-            wire_slot_host_answer(&channel->slots, i, &channel->reply);
+    for (unsigned i = 0; i < count; i++) {
+        if (wire_slot_host_has(&channel->slots, i)) {
+            served += channel_serve_slot(channel, i);
         }
     }
     return served;
@@ -178,6 +197,7 @@ static bool channel_look(struct call_channel *channel, struct channel_watch *wat
 {
     uint64_t now = wire_now_ns();
     channel_account(channel, watch, now);
+    channel->lively = 1; /* until a sweep finds more */
     if (now - channel->last_ns > POLL_NS || channel->credit_ns < 0 ||
         (now - watch->begin_ns > TURN_NS && watch->refusals != wire_poll_refusals())) {
         return false;
@@ -199,13 +219,15 @@ static bool channel_poll(struct call_channel *channel)
         channel->credit_ns = CREDIT_MIN_NS;
     }
     for (unsigned round = 1; channel->is_open; round++) {
-        watch.served += channel_serve_slots(channel);
+        bool is_thorough = round % POLLS_A_SWEEP == 0;
+        watch.served +=
+            channel_serve_slots(channel, is_thorough ? WIRE_SLOT_COUNT : channel->lively);
         wire_pause();
         if (round % POLLS_A_LOOK == 0 && !channel_look(channel, &watch)) {
             break;
         }
     }
-    return channel->credit_ns >= 0 && watch.served > 0;
+    return channel->credit_ns >= 0 && wire_now_ns() - watch.begin_ns < watch.served * WAKE_UPS_NS;
 }
 
 /* After a call that came `gap_ns` after the one before: poll for the next one if that is likely to
@@ -237,7 +259,7 @@ static void channel_poll_if_busy(struct call_channel *channel, uint64_t gap_ns)
 static void channel_serve_with_slots(struct call_channel *channel)
 {
     wire_slot_host_set_awake(&channel->slots, false);
-    unsigned served = channel_serve_slots(channel);
+    unsigned served = channel_serve_slots(channel, WIRE_SLOT_COUNT);
     if (!served) {
         if (wire_receive(channel->fd, &channel->request) != 0) {
             channel->is_open = false;
@@ -249,7 +271,7 @@ static void channel_serve_with_slots(struct call_channel *channel)
     if (!served) {
         channel_serve_frame(channel);
     }
-    channel_serve_slots(channel);
+    channel_serve_slots(channel, WIRE_SLOT_COUNT);
     channel_poll_if_busy(channel, gap_ns);
 }
 
@@ -299,6 +321,7 @@ int call_channel_start(struct DextHost *host, struct connection *connection, int
     channel->fd = ends[0];
     channel->is_open = true;
     channel->credit_ns = CREDIT_MAX_NS;
+    channel->lively = 1;
     wire_message_init(&channel->request);
     wire_message_init(&channel->reply);
     channel_set_socket(connection, ends[0]);

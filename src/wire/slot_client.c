@@ -16,7 +16,11 @@
 
 /* How long a call waits awake. Between the two it follows what became of the calls before. */
 #define SPIN_MIN_NS UINT32_C(2000)
-#define SPIN_MAX_NS UINT32_C(50000)
+#define SPIN_MAX_NS UINT32_C(20000)
+
+/* How long a thread sleeps that nobody is to wake, and how often. */
+#define NAP_NS UINT64_C(100000)
+#define NAPS   4
 
 /* How long a sleeper goes without a look whether the host lives: a host that ends wakes him, one
  * that is killed cannot. */
@@ -96,11 +100,20 @@ static void client_set_spin(struct wire_slot_client *client, uint32_t ns)
     }
 }
 
-/* Wait awake. Who has waited in vain goes to sleep rather than to the end of a queue: if the host
- * has no processor it gets this one, and a sleeper gets it back at once. */
-static void client_spin(struct wire_slot_client *client, struct wire_slot *slot)
+/* More threads in calls than can run beside a host that polls. */
+static bool client_is_crowded(const struct wire_slot_client *client)
 {
-    uint32_t patience = atomic_load_explicit(&client->spin_ns, memory_order_relaxed);
+    uint32_t used = atomic_load_explicit(&client->used, memory_order_relaxed);
+    unsigned calls = (unsigned)__builtin_popcount(used) - 1; /* one bit is no slot's */
+    return calls >= wire_processor_count();
+}
+
+/* Wait awake. Who has waited in vain sleeps rather than going to the end of a queue: if the host
+ * has no processor it gets this one. */
+static void client_spin(struct wire_slot_client *client, struct wire_slot *slot, bool is_crowded)
+{
+    const uint32_t usual = atomic_load_explicit(&client->spin_ns, memory_order_relaxed);
+    const uint32_t patience = is_crowded && usual ? SPIN_MIN_NS : usual;
     uint64_t begin = 0;
     uint64_t now = 0;
     if (!patience) {
@@ -115,11 +128,25 @@ static void client_spin(struct wire_slot_client *client, struct wire_slot *slot)
         now = wire_now_ns();
         begin = begin ? begin : now;
         if (now - begin > patience) {
-            client_set_spin(client, patience / 2 > SPIN_MIN_NS ? patience / 2 : SPIN_MIN_NS);
+            client_set_spin(client, usual / 2 > SPIN_MIN_NS ? usual / 2 : SPIN_MIN_NS);
             return;
         }
     }
-    client_set_spin(client, patience < SPIN_MAX_NS / 2 ? patience * 2 : SPIN_MAX_NS);
+    client_set_spin(client, usual < SPIN_MAX_NS / 2 ? usual * 2 : SPIN_MAX_NS);
+}
+
+/* A host that wakes a sleeper may lose its processor to him. In a crowd everybody would then wait
+ * for one who sleeps again at once: there he looks again after a while by himself, unless it
+ * lasts. */
+static void client_nap(struct wire_slot *slot)
+{
+    for (int i = 0; i < NAPS; i++) {
+        uint32_t mark = atomic_load(&slot->mark);
+        if (!mark_is_pending(mark)) {
+            return;
+        }
+        wire_slot_sleep(&slot->mark, mark, NAP_NS);
+    }
 }
 
 static bool socket_has_hung_up(int socket_fd)
@@ -168,7 +195,11 @@ static int client_await(struct wire_slot_client *client, struct wire_slot *slot,
                         wire_kick_fn kick, void *context)
 {
     if (atomic_load(&client->shared->awake)) {
-        client_spin(client, slot);
+        bool is_crowded = client_is_crowded(client);
+        client_spin(client, slot, is_crowded);
+        if (is_crowded) {
+            client_nap(slot);
+        }
         return client_sleep(slot, socket_fd, false);
     }
     int error = kick(context);

@@ -114,6 +114,13 @@ int wire_slot_host_create(struct wire_slot_host *host, int *fd);
  * them once more before sleeping. */
 void wire_slot_host_set_awake(struct wire_slot_host *host, bool is_awake);
 
+/** Whether there is a request in slot number index: a hint, for who looks often. */
+static inline bool wire_slot_host_has(const struct wire_slot_host *host, unsigned index)
+{
+    uint32_t mark = atomic_load(&host->shared->slots[index].mark);
+    return (mark & ~(uint32_t)WIRE_SLOT_WAITING) == WIRE_SLOT_REQUEST;
+}
+
 /** The request in slot number index (below WIRE_SLOT_COUNT), if there is one. */
 bool wire_slot_host_take(struct wire_slot_host *host, unsigned index, struct wire_message *request);
 
