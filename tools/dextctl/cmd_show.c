@@ -267,7 +267,8 @@ const struct command command_show = {
     .details =
         "Decode a device's config header, its base address registers (BARs) and its\n"
         "capabilities, and say what can be had of it: the link now and at most, the kinds\n"
-        "of reset, interrupt vectors, and how much of the room for DMA is in use.\n"
+        "of reset, interrupt vectors, how much of the room for DMA is in use, and which parts\n"
+        "of a BAR are direct in a mapping (plain memory) or trapped (each access is a call).\n"
         "\n"
         "Claims the device, which turns on memory decoding and bus mastering if nobody else\n"
         "has claimed it.\n"
