@@ -508,6 +508,30 @@ class Vectors(TestdevTest):
             self.client.set_irqs(vu.MSIX, TRIGGER_NONE, 0, 1)
         self.assert_arrives(1)
 
+    def pipe(self):
+        reader, writer = os.pipe()
+        self.closing.callback(os.close, writer)
+        return reader, writer
+
+    def test_a_pipe(self):
+        """What a VMM has where there are no eventfds: eight bytes into the end it handed over."""
+        reader, writer = self.pipe()
+        self.closing.callback(os.close, reader)
+        self.set_eventfds(0, [writer])
+        for _ in range(3):
+            self.fire(0)
+            self.assertTrue(select.select([reader], [], [], 5)[0])
+            self.assertEqual(os.read(reader, 8), struct.pack("=Q", 1))
+
+    def test_a_pipe_that_nobody_reads_any_more(self):
+        reader, writer = self.pipe()
+        self.set_eventfds(0, [writer])
+        self.set_eventfds(1, self.events.fds[1:2])
+        os.close(reader)
+        for _ in range(3):
+            self.fire(0)
+            self.assert_arrives(1)
+
     def test_descriptors_that_are_no_eventfds(self):
         reader, writer = os.pipe()
         self.closing.callback(os.close, reader)
