@@ -121,6 +121,8 @@ class Declared:
                                      if inner["kind"] == "EnumConstantDecl"]
             if name in before:
                 continue
+            if kind == "RecordDecl" and name and node.get("completeDefinition"):
+                raise RuntimeError(f"{header}: fields of struct {name} are not compared")
             if kind == "FunctionDecl":
                 self.functions[name] = node["type"]["qualType"]
             elif kind == "VarDecl":
