@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -477,6 +478,18 @@ class Bundle(Examination):
         self.assert_fails(run("doctor", "--bundle", "/nonexistent/x.tar", "--device", EDU), 1,
                           "No such file")
         self.assert_fails(run("doctor", "nonsense", "--bundle", self.path), 2, "no address")
+
+    def test_bundle_without_libarchive(self):
+        """It is loaded when it is wanted; what is found in its place here is no library."""
+        if "libarchive" in subprocess.run(["ldd", toolstest.DEXTCTL], capture_output=True, text=True,
+                                          check=False).stdout:
+            self.skipTest("it is linked here")
+        with tempfile.TemporaryDirectory(prefix="no-archive-") as folder:
+            (Path(folder) / "libarchive.so.13").touch()
+            result = run("-c", 'LD_LIBRARY_PATH="$1" exec "$0" doctor --bundle "$2" --device "$3"',
+                         toolstest.DEXTCTL, folder, self.path, EDU, program="sh")
+        self.assert_fails(result, 1, "cannot begin the archive", "no libarchive")
+        self.assertFalse(self.path.exists())
 
     def test_a_full_disk(self):
         limit = "ulimit -f 1; trap '' XFSZ; exec \"$@\""

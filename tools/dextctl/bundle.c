@@ -145,8 +145,10 @@ int bundle_open(const struct options *options, struct bundle **out)
     bundle->archive = archive_write_new();
     if (!bundle->archive || archive_write_set_format_ustar(bundle->archive) != ARCHIVE_OK ||
         archive_write_open_fd(bundle->archive, bundle->fd) != ARCHIVE_OK) {
+        const char *cause = bundle->archive ? "" : ": no memory, or no libarchive";
         bundle_discard(bundle);
-        return failure(NULL, "--bundle: cannot begin the archive");
+        unlink(options->bundle);
+        return failure(NULL, "--bundle: cannot begin the archive%s", cause);
     }
     log_keep_start();
     add_settings(bundle);
