@@ -5,6 +5,7 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import json
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -40,7 +41,7 @@ class TraceDevice(toolstest.ToolTest):
         return run("trace", *arguments, socket=dextd.socket)
 
     def follow(self, dextd, *arguments):
-        """A trace that goes on. Its devices are open when it has said that it is ready."""
+        """A trace that goes on."""
         process = subprocess.Popen([DEXTCTL, "trace", *map(str, arguments)], text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    env=environment(dextd.socket))
@@ -50,18 +51,12 @@ class TraceDevice(toolstest.ToolTest):
 
     def lines_after(self, process, dextd, address="01:00.0"):
         """A call is made again and again until the first line comes; that line."""
-        os.set_blocking(process.stdout.fileno(), False)
-        line = ""
-
         def came():
-            nonlocal line
             self.assertIsNone(process.poll())
             read(dextd, address)
-            line += process.stdout.readline()
-            return line.endswith("\n")
+            return select.select([process.stdout], [], [], 0)[0]
         self.assertTrue(toolstest.wait_until(came))
-        os.set_blocking(process.stdout.fileno(), True)
-        return line
+        return process.stdout.readline()
 
     def end(self, process, number=signal.SIGINT):
         process.send_signal(number)
