@@ -13,7 +13,8 @@
 /* Fibonacci hashing: IOVAs are multiples of a page, their low bits say nothing. */
 static uint32_t home_of(const struct dext_region_table *table, iova_t iova)
 {
-    return (uint32_t)((iova * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (table->room - 1);
+    unsigned bits = (unsigned)__builtin_ctz(table->room);
+    return (uint32_t)((iova * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - bits));
 }
 
 static uint32_t next_of(const struct dext_region_table *table, uint32_t slot)
@@ -86,9 +87,13 @@ static void gap_close(struct dext_region_table *table, uint32_t gap)
 
 struct dext_region region_table_remove(struct dext_region_table *table, iova_t iova)
 {
-    struct dext_region region = region_table_find(table, iova);
+    if (!table->slots) {
+        return (struct dext_region){0};
+    }
+    uint32_t slot = slot_of(table, iova);
+    struct dext_region region = table->slots[slot];
     if (region_exists(region)) {
-        gap_close(table, slot_of(table, iova));
+        gap_close(table, slot);
         table->count--;
     }
     return region;

@@ -30,7 +30,8 @@ struct served_memories {
     pthread_mutex_t lock; /* the ones below; a channel's lock is taken under it */
     RB_HEAD(served_ranges, served_range) ranges;
     TAILQ_HEAD(, served_channel) channels;
-    unsigned range_count, channel_count;
+    _Atomic unsigned range_count; /* changes under the lock; 0 is seen without it */
+    unsigned channel_count;
     uint64_t next_id;
     bool is_cut;
 };
