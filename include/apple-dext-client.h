@@ -334,6 +334,28 @@ kern_return_t apple_dext_allocate_dma_buffer(io_connect_t connection, uint64_t s
 /** Unmap and free the buffer. @addr: what allocation returned, else kIOReturnBadArgument. */
 kern_return_t apple_dext_free_dma_buffer(io_connect_t connection, mach_vm_address_t addr);
 
+/** Where the device finds a part of a region. */
+typedef struct AppleDextBusSegment {
+    uint64_t bus_addr;
+    uint64_t bus_len;
+} AppleDextBusSegment;
+
+/**
+ * apple_dext_register_dma for memory that may become several bus segments: larger than 1.5 GiB, or
+ * fragmented. It is one region: apple_dext_unregister_dma ends all of it.
+ *
+ * @out_segments: *@count of them, in the region's order; their lengths add up to @size; what is
+ * there after a failure is not said
+ * @count: room, of which 4096 are used; written on success: how many there are
+ *
+ * kIOReturnOverrun: more segments than there is room for. kIOReturnNotAligned: several segments,
+ * and the driver tells no more than the first one, as the real one. In both cases nothing is
+ * registered.
+ */
+kern_return_t apple_dext_register_dma_segments(io_connect_t connection, uint64_t iova,
+                                               uint64_t client_va, uint64_t size,
+                                               AppleDextBusSegment *out_segments, size_t *count);
+
 /** One region of a batch; arguments as for apple_dext_register_dma. */
 typedef struct AppleDextDmaRequest {
     uint64_t iova;

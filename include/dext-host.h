@@ -45,10 +45,10 @@ DextHost *dext_host_create(const DextHostOptions *options, char **errp);
 
 /**
  * Add a device: "MODEL,addr=BB:DD.F[,root=NAME][,dart=identity|apple][,aperture=BYTES]
- * [,slots=N][,KEY=VALUE…]", e.g. "edu,addr=01:00.0". Its service is matched at once.
- * "replay,file=PATH" without addr adds every function in the file, or none.
- * -EINVAL unknown model or key, address out of range, malformed text (all named in *errp);
- * -EEXIST two devices at one address under one root; -ENOMEM.
+ * [,slots=N][,segment=BYTES][,KEY=VALUE…]", e.g. "edu,addr=01:00.0". Its service is matched at
+ * once. "replay,file=PATH" without addr adds every function in the file, or none. -EINVAL unknown
+ * model or key, address out of range, malformed text (all named in *errp); -EEXIST two devices at
+ * one address under one root; -ENOMEM.
  */
 int dext_host_add_device(DextHost *host, const char *specification, char **errp);
 

@@ -51,7 +51,8 @@
     X(GET_CALL_COUNTS, 69, 1, 16, 0)                                                               \
     X(READ_CALLS, 70, 1, 3, 0)                                                                     \
     X(LIST_DMA_REGIONS, 71, 1, 2, 0)                                                               \
-    X(GET_BAR_RANGES, 72, 1, 9, 0)
+    X(GET_BAR_RANGES, 72, 1, 9, 0)                                                                 \
+    X(REGISTER_DMA_SEGMENTS, 74, 3, 1, 0)
 
 enum dext_selector {
 #define DEXT_SELECTOR_ENUM(name, number, in, out, async) DEXT_SEL_##name = number,
@@ -114,6 +115,14 @@ struct dext_dma_request {
 };
 struct dext_dma_result {
     uint64_t status, bus_address, bytes; /* the latter two 0 but with success */
+};
+
+/* RegisterDMASegments (ours): inputs of RegisterDMARegion -> how many bus segments the region
+ * became, a structure of as many of these, in the region's order. Room for one at least is asked
+ * for; kIOReturnOverrun, and no region, where there is not enough. */
+#define DEXT_DMA_MAX_SEGMENTS 4096
+struct dext_bus_segment {
+    uint64_t bus_address, bytes;
 };
 
 /* GetStatistics (ours): index of each output. Counts since the dext started; all clients together.

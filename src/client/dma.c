@@ -60,7 +60,7 @@ static kern_return_t register_region(struct client_connection *connection, const
     return status;
 }
 
-static bool request_is_good(const AppleDextDmaRequest *request)
+bool client_dma_request_is_good(const AppleDextDmaRequest *request)
 {
     return request->size != 0 && request->client_va != 0 &&
            !range_wraps(request->iova, request->size) &&
@@ -72,8 +72,9 @@ kern_return_t client_dma_register(struct client_connection *connection,
 {
     const uint64_t in[] = {request->iova, request->client_va, request->size};
     uint64_t out[CLIENT_SCALARS_MAX];
-    kern_return_t status =
-        request_is_good(request) ? register_region(connection, in, out) : kIOReturnBadArgument;
+    kern_return_t status = client_dma_request_is_good(request)
+                               ? register_region(connection, in, out)
+                               : kIOReturnBadArgument;
 
     *result = (AppleDextDmaResult){.status = status};
     if (status == kIOReturnSuccess) {
@@ -91,7 +92,7 @@ kern_return_t apple_dext_register_dma(io_connect_t connection, uint64_t iova, ui
     struct client_connection *state;
     kern_return_t status;
 
-    if (!request_is_good(&request)) {
+    if (!client_dma_request_is_good(&request)) {
         return kIOReturnBadArgument;
     }
     status = client_connection_enter(connection, &state);

@@ -6,7 +6,12 @@
 #ifndef DEXTLINK_CLIENT_DMA_H
 #define DEXTLINK_CLIENT_DMA_H
 
+#include <stdbool.h>
+
 #include "client/connection.h"
+
+/** Whether the real driver, which looks at less, may be asked for it. */
+bool client_dma_request_is_good(const AppleDextDmaRequest *request);
 
 /** apple_dext_register_dma for a connection that is entered; checks the request. result is written
  * in any case. Returns its status. */

@@ -72,6 +72,7 @@ static int limits_resolve(const struct dart_options *options, struct dart_option
     limits->slots = limits->slots ? limits->slots : DART_DEFAULT_SLOTS;
     if (limits->identity) {
         limits->base = 0;
+        limits->segment_bytes = 0;
         return 0;
     }
     limits->base = limits->base ? limits->base : DART_DEFAULT_BASE;
@@ -166,10 +167,17 @@ static int place_by_dart(struct dart *dart, struct mapping *mapping, uint64_t pa
     if (wanted >= base && wanted % DART_GRANULE_BYTES == page_offset) {
         avoid = (wanted - base) / DART_GRANULE_BYTES;
     }
-    uint64_t first =
-        granules_take(&dart->granules, mapping_granules(page_offset, mapping->public.bytes), avoid);
+    uint64_t count = mapping_granules(page_offset, mapping->public.bytes);
+    uint64_t segment = dart->limits.segment_bytes;
+    if (segment && count * DART_GRANULE_BYTES > segment) {
+        return -EADDRNOTAVAIL;
+    }
+    uint64_t first = granules_take(&dart->granules, count, avoid);
     if (first == GRANULES_NONE) {
         return -ENOSPC;
+    }
+    if (segment) {
+        granules_pass(&dart->granules);
     }
     mapping->public.bus_address = base + first * DART_GRANULE_BYTES + page_offset;
     mapping_index_insert(&dart->mappings, mapping);

@@ -29,6 +29,9 @@ struct dart_options {
     bool identity;           /* bus address = the IOVA asked for, byte-exact, no granule */
     uint64_t aperture_bytes; /* 0 = 1.5 GiB; budget of mapped bytes (granules count whole) */
     uint32_t slots;          /* 0 = 65,536 mappings */
+    uint64_t segment_bytes;  /* longest mapping in whole granules, 0 = no such limit: memory that
+                              * does  not become one bus segment (field note D9). Mappings then leave
+                              * gaps  between them. Unused with identity */
     uint64_t base;           /* first bus address, 0 = 0x80000000 (field note D21); granule-aligned.
                               * Unused with identity */
 };
@@ -94,7 +97,8 @@ void dart_destroy(struct dart *dart);
  * borrowed; must live until dart_unmap returns. One memory may be mapped several times. 0 and *out
  * (borrowed, valid until dart_unmap); -EINVAL range empty or outside memory, no direction, or
  * wanted + bytes wraps with identity; -ENOSPC slots or aperture used up, or too fragmented for one
- * run of granules; -EEXIST (identity) overlaps a live mapping; -ENOMEM.
+ * run of granules; -EADDRNOTAVAIL longer than segment_bytes; -EEXIST (identity) overlaps a live
+ * mapping; -ENOMEM.
  */
 int dart_map(struct dart *dart, struct dma_memory *memory, uint64_t offset, uint64_t bytes,
              iova_t wanted, enum dart_direction direction, uint64_t owner,

@@ -107,6 +107,11 @@ uint64_t granules_take(struct granules *granules, uint64_t length, uint64_t avoi
     return first;
 }
 
+void granules_pass(struct granules *granules)
+{
+    granules->next = granules->next + 1 < granules->count ? granules->next + 1 : 0;
+}
+
 void granules_give(struct granules *granules, uint64_t first, uint64_t length)
 {
     mark_run(granules, first, length, false);

@@ -31,6 +31,9 @@ void granules_destroy(struct granules *granules);
  */
 uint64_t granules_take(struct granules *granules, uint64_t length, uint64_t avoid);
 
+/** Begin the next search a granule further on. */
+void granules_pass(struct granules *granules);
+
 /** The first taken granule at or after (at or before) granule; GRANULES_NONE when there is none. A
  * granule past the aperture is allowed. */
 uint64_t granules_next_taken(const struct granules *granules, uint64_t granule);

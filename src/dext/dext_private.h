@@ -134,11 +134,12 @@ IOReturn dext_bar_write(struct dext *dext, unsigned bar, uint64_t offset, uint64
 enum dext_dma_shape {
     DMA_FIRST_CHUNK, /* may become several bus segments, of which the first is told */
     DMA_ONE_SEGMENT, /* else kIOReturnNotAligned */
+    DMA_SEGMENTS,    /* as few as there is room for, at most so many, else kIOReturnOverrun */
 };
 /** Register one region, as RegisterDMARegion. Codes of that selector; refusals are logged. *out
  * stays as it is but with success, and is good until the region goes. */
 IOReturn dext_dma_add(struct dext_client *client, const struct dext_dma_request *request,
-                      enum dext_dma_shape shape, struct dext_region *out);
+                      enum dext_dma_shape shape, unsigned most, struct dext_region *out);
 /** End the region that starts at iova. kIOReturnNotFound, logged. */
 IOReturn dext_dma_remove(struct dext_client *client, iova_t iova);
 
@@ -163,6 +164,7 @@ IOReturn dext_buffer_release(struct dext_client *client, struct dext_arguments *
 IOReturn dext_dma_register(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_dma_unregister(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_dma_probe(struct dext_client *client, struct dext_arguments *arguments);
+IOReturn dext_dma_register_segments(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_dma_register_batch(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_dma_unregister_batch(struct dext_client *client, struct dext_arguments *arguments);
 IOReturn dext_config_read(struct dext_client *client, struct dext_arguments *arguments);

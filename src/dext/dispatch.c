@@ -52,6 +52,7 @@ enum dext_lock_rule {
 #define METHOD_GET_BAR_RANGES         dext_bar_ranges, CLAIM_ALWAYS, LOCK_DEXT
 #define METHOD_REGISTER_DMA_REGIONS   dext_dma_register_batch, CLAIM_ALWAYS, LOCK_DEXT
 #define METHOD_UNREGISTER_DMA_REGIONS dext_dma_unregister_batch, CLAIM_STRICT, LOCK_DEXT
+#define METHOD_REGISTER_DMA_SEGMENTS  dext_dma_register_segments, CLAIM_ALWAYS, LOCK_DEXT
 
 struct dext_method {
     const char *name; /* NULL: no such selector */
@@ -167,7 +168,9 @@ static bool dext_knows(const struct dext *dext, uint64_t selector)
 /* Addresses in a client's process are nobody else's business. */
 static uint8_t dext_hidden_inputs(uint64_t selector)
 {
-    return selector == DEXT_SEL_REGISTER_DMA_REGION ? 1u << 1 : 0;
+    return selector == DEXT_SEL_REGISTER_DMA_REGION || selector == DEXT_SEL_REGISTER_DMA_SEGMENTS
+               ? 1u << 1
+               : 0;
 }
 
 static void dext_record(struct dext_client *client, uint64_t selector,

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "base/status.h"
@@ -87,67 +88,134 @@ static int region_map(struct dext_client *client, const struct dext_dma_request 
     return 0;
 }
 
-static int long_region_fill(struct dext_client *client, const struct dext_dma_request *request,
-                            struct dext_long_region *region, unsigned chunks)
+/* How a region may be cut. */
+struct region_cut {
+    unsigned most;    /* chunks */
+    bool is_flexible; /* shorter chunks where longer ones find no room */
+};
+
+/* The longest chunk from there on that may do: they end with a granule, but for the last. */
+static uint64_t chunk_longest(struct dext *dext, const struct region_cut *cut, uint64_t into,
+                              uint64_t rest)
+{
+    struct dart_options limits;
+    dart_get_limits(dext->provider->dart, &limits);
+    uint64_t longest = DEXT_DMA_CHUNK_BYTES;
+    if (cut->is_flexible && limits.segment_bytes && limits.segment_bytes - into < longest) {
+        longest = limits.segment_bytes - into;
+    }
+    return rest < longest ? rest : longest;
+}
+
+static int region_map_chunk(struct dext_client *client, struct dext_long_region *region,
+                            const struct region_cut *cut, uint64_t done)
 {
     struct dext *dext = client->dext;
-    int error = dext->ops->client_memory(client->host_context, request->address, request->bytes,
-                                         &region->memory, &region->offset);
+    uint64_t offset = region->offset + done;
+    uint64_t into = (region->memory->page_offset + offset) % DART_GRANULE_BYTES;
+    uint64_t bytes = chunk_longest(dext, cut, into, region->bytes - done);
+    for (;;) {
+        int error =
+            provider_dma_map(dext->provider, region->memory, offset, bytes, region->iova + done,
+                             DART_BOTH, client->id, &region->chunks[region->chunk_count]);
+        if (error != -ENOSPC || !cut->is_flexible || into + bytes <= DART_GRANULE_BYTES) {
+            region->chunk_count += error >= 0;
+            return error;
+        }
+        bytes = align_up((into + bytes) / 2, DART_GRANULE_BYTES) - into;
+    }
+}
+
+static int long_region_fill(struct dext_client *client, uint64_t address,
+                            struct dext_long_region *region, const struct region_cut *cut)
+{
+    int error = client->dext->ops->client_memory(client->host_context, address, region->bytes,
+                                                 &region->memory, &region->offset);
     if (error < 0) {
         region->memory = NULL;
     }
-    while (error >= 0 && region->chunk_count < chunks) {
-        uint64_t done = region->chunk_count * DEXT_DMA_CHUNK_BYTES;
-        uint64_t rest = request->bytes - done;
-        error = provider_dma_map(dext->provider, region->memory, region->offset + done,
-                                 rest < DEXT_DMA_CHUNK_BYTES ? rest : DEXT_DMA_CHUNK_BYTES,
-                                 request->iova + done, DART_BOTH, client->id,
-                                 &region->chunks[region->chunk_count]);
-        region->chunk_count += error >= 0;
+    for (uint64_t done = 0; error >= 0 && done < region->bytes;) {
+        error =
+            region->chunk_count < cut->most ? region_map_chunk(client, region, cut, done) : -E2BIG;
+        done += error >= 0 ? region->chunks[region->chunk_count - 1]->bytes : 0;
     }
     return error;
 }
 
-/* The same chunk by chunk. */
+/* A filled region for good: without room that it does not need. Destroys it on failure. */
+static int long_region_settle(struct dext *dext, struct dext_long_region *region, unsigned room,
+                              struct dext_region *out)
+{
+    size_t bytes = sizeof(*region) + region->chunk_count * sizeof(region->chunks[0]);
+    if (region->chunk_count == 1) {
+        *out = region_of_mapping(region->chunks[0]);
+        free(region);
+        return 0;
+    }
+    if (region->chunk_count == room) {
+        *out = region_of_long(region);
+        return 0;
+    }
+    struct dext_long_region *fitting = malloc(bytes);
+    if (!fitting) {
+        long_region_destroy(dext, region);
+        return -ENOMEM;
+    }
+    memcpy(fitting, region, bytes);
+    free(region);
+    *out = region_of_long(fitting);
+    return 0;
+}
+
+/* The same in as many chunks as it takes. */
 static int long_region_map(struct dext_client *client, const struct dext_dma_request *request,
-                           unsigned chunks, struct dext_region *out)
+                           const struct region_cut *cut, struct dext_region *out)
 {
     struct dext_long_region *region =
-        calloc(1, sizeof(*region) + chunks * sizeof(region->chunks[0]));
+        calloc(1, sizeof(*region) + cut->most * sizeof(region->chunks[0]));
     if (!region) {
         return -ENOMEM;
     }
     region->iova = request->iova;
     region->bytes = request->bytes;
-    int error = long_region_fill(client, request, region, chunks);
+    int error = long_region_fill(client, request->address, region, cut);
     if (error < 0) {
         long_region_destroy(client->dext, region);
         return error;
     }
-    *out = region_of_long(region);
-    return 0;
+    return long_region_settle(client->dext, region, cut->most, out);
+}
+
+static int region_map_as(struct dext_client *client, const struct dext_dma_request *request,
+                         enum dext_dma_shape shape, unsigned most, struct dext_region *out)
+{
+    unsigned chunks = (unsigned)((request->bytes - 1) / DEXT_DMA_CHUNK_BYTES + 1);
+    struct region_cut cut = {.most = chunks};
+    if (shape == DMA_SEGMENTS) {
+        cut = (struct region_cut){.most = most, .is_flexible = true};
+    } else if (chunks == 1) {
+        return region_map(client, request, out);
+    } else if (shape == DMA_ONE_SEGMENT) {
+        return -EADDRNOTAVAIL;
+    }
+    return long_region_map(client, request, &cut, out);
 }
 
 IOReturn dext_dma_add(struct dext_client *client, const struct dext_dma_request *request,
-                      enum dext_dma_shape shape, struct dext_region *out)
+                      enum dext_dma_shape shape, unsigned most, struct dext_region *out)
 {
     IOReturn status = region_check(client, request);
     if (status != kIOReturnSuccess) {
         return status;
     }
-    unsigned chunks = (unsigned)((request->bytes - 1) / DEXT_DMA_CHUNK_BYTES + 1);
-    if (shape == DMA_ONE_SEGMENT && chunks > 1) {
-        return dext_refuse(kIOReturnNotAligned, "region of 0x%llx bytes is no one bus segment",
-                           (unsigned long long)request->bytes);
-    }
     int error = region_table_prepare(&client->regions);
     if (error >= 0) {
-        error = chunks > 1 ? long_region_map(client, request, chunks, out)
-                           : region_map(client, request, out);
+        error = region_map_as(client, request, shape, most, out);
     }
     if (error < 0) {
-        return dext_refuse(status_from_errno(error), "region at 0x%llx, 0x%llx bytes",
-                           (unsigned long long)request->iova, (unsigned long long)request->bytes);
+        return dext_refuse(error == -E2BIG ? kIOReturnOverrun : status_from_errno(error),
+                           "region at 0x%llx, 0x%llx bytes", (unsigned long long)request->iova,
+                           (unsigned long long)request->bytes);
     }
     region_table_insert(&client->regions, *out);
     return kIOReturnSuccess;
@@ -159,7 +227,7 @@ IOReturn dext_dma_register(struct dext_client *client, struct dext_arguments *ar
     const struct dext_dma_request request = {
         .iova = scalars[0], .address = scalars[1], .bytes = scalars[2]};
     struct dext_region region;
-    IOReturn status = dext_dma_add(client, &request, DMA_FIRST_CHUNK, &region);
+    IOReturn status = dext_dma_add(client, &request, DMA_FIRST_CHUNK, 0, &region);
     if (status != kIOReturnSuccess) {
         return status;
     }
@@ -168,6 +236,36 @@ IOReturn dext_dma_register(struct dext_client *client, struct dext_arguments *ar
     arguments->scalar_out[0] = 1;
     arguments->scalar_out[1] = region_first(region)->bus_address;
     arguments->scalar_out[2] = region_first(region)->bytes;
+    return kIOReturnSuccess;
+}
+
+IOReturn dext_dma_register_segments(struct dext_client *client, struct dext_arguments *arguments)
+{
+    const uint64_t *scalars = arguments->scalar_in;
+    const struct dext_dma_request request = {
+        .iova = scalars[0], .address = scalars[1], .bytes = scalars[2]};
+    size_t room = arguments->struct_out_room / sizeof(struct dext_bus_segment);
+    struct dext_region region;
+    if (room == 0) {
+        return dext_refuse(kIOReturnBadArgument, "room for %zu bytes of segments",
+                           arguments->struct_out_room);
+    }
+    IOReturn status = dext_dma_add(
+        client, &request, DMA_SEGMENTS,
+        room < DEXT_DMA_MAX_SEGMENTS ? (unsigned)room : DEXT_DMA_MAX_SEGMENTS, &region);
+    if (status != kIOReturnSuccess) {
+        return status;
+    }
+    unsigned count = region_is_long(region) ? region_long(region)->chunk_count : 1;
+    for (unsigned i = 0; i < count; i++) {
+        const struct dart_mapping *chunk =
+            region_is_long(region) ? region_long(region)->chunks[i] : region_first(region);
+        const struct dext_bus_segment segment = {.bus_address = chunk->bus_address,
+                                                 .bytes = chunk->bytes};
+        memcpy((char *)arguments->struct_out + i * sizeof(segment), &segment, sizeof(segment));
+    }
+    arguments->scalar_out[0] = count;
+    arguments->struct_out_bytes = count * sizeof(struct dext_bus_segment);
     return kIOReturnSuccess;
 }
 

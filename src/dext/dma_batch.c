@@ -83,7 +83,7 @@ IOReturn dext_dma_register_batch(struct dext_client *client, struct dext_argumen
     for (size_t i = 0; i < count; i++) {
         const struct dext_dma_request request = batch_request(arguments, i);
         struct dext_region region = {0};
-        status = dext_dma_add(client, &request, DMA_ONE_SEGMENT, &region);
+        status = dext_dma_add(client, &request, DMA_ONE_SEGMENT, 0, &region);
         batch_answer(arguments, i, status,
                      status == kIOReturnSuccess ? region_first(region) : NULL);
         registered += status == kIOReturnSuccess;

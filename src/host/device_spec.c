@@ -177,6 +177,18 @@ static int spec_take_slots(struct device_spec *spec, const char *value, char **e
     return 0;
 }
 
+static int spec_take_segment(struct device_spec *spec, const char *value, char **error)
+{
+    if (!spec_number(value, &spec->dart.segment_bytes) ||
+        spec->dart.segment_bytes > (UINT64_C(1) << 40) ||
+        spec->dart.segment_bytes % DART_GRANULE_BYTES) {
+        return spec_fail(error,
+                         "segment=%s: takes bytes, a multiple of 16k up to 1024g (suffix k, m, g)",
+                         value);
+    }
+    return 0;
+}
+
 /* The back end knows which there are. */
 static int spec_take_fault(struct device_spec *spec, const char *value, char **error)
 {
@@ -200,7 +212,7 @@ static const struct {
     {"addr", spec_take_addr},   {"root", spec_take_root},
     {"dart", spec_take_dart},   {"aperture", spec_take_aperture},
     {"slots", spec_take_slots}, {"extensions", spec_take_extensions},
-    {"fault", spec_take_fault},
+    {"fault", spec_take_fault}, {"segment", spec_take_segment},
 };
 
 #define SPEC_KEY_COUNT (sizeof(spec_keys) / sizeof(spec_keys[0]))
@@ -298,8 +310,8 @@ const char *device_spec_hint(const struct device_spec *spec)
 {
     for (size_t i = 0; i < spec->option_count; i++) {
         if (!spec_model_takes(spec->model, spec->options[i].key)) {
-            return "; every device also takes addr, root, dart, aperture, slots, extensions and "
-                   "fault";
+            return "; every device also takes addr, root, dart, aperture, slots, segment, "
+                   "extensions and fault";
         }
     }
     return "";

@@ -10,7 +10,7 @@ import wire
 import wiretest
 from wiretest import UNREGISTER
 
-REGISTER_BATCH, UNREGISTER_BATCH = 65, 66
+REGISTER_BATCH, UNREGISTER_BATCH, REGISTER_SEGMENTS = 65, 66, 74
 EACH = 1
 MOST = 4096
 ABORTED, STILL_OPEN = 0xE00002EB, 0xE00002D2
@@ -116,6 +116,26 @@ class Batches(wiretest.WireTest):
         self.assertEqual(self.register(self.entries(1), room=0)[0], wire.BAD_ARGUMENT)
         self.assertEqual(self.unregister([1], room=0)[0], wire.BAD_ARGUMENT)
         self.assertEqual(self.regions(), 0)
+
+    def test_segments(self):
+        """One here, since nothing is fragmented; no room, or scalars that make no sense."""
+        entry = self.entries(1)[0]
+        for room in (0, 1, 15):
+            self.assertEqual(self.connection.call(REGISTER_SEGMENTS, *entry,
+                                                  structure_room=room)[0], wire.BAD_ARGUMENT)
+        for few in range(3):
+            self.assertEqual(self.connection.call(REGISTER_SEGMENTS, *entry[:few],
+                                                  structure_room=16)[0], wire.BAD_ARGUMENT)
+        for bad in ((1, 0, 1), (1, 1, 0), (2 ** 64 - 1, 1, 2), (1, 2 ** 64 - 1, 2)):
+            self.assertEqual(self.connection.call(REGISTER_SEGMENTS, *bad,
+                                                  structure_room=16)[0], wire.BAD_ARGUMENT)
+        self.assertEqual(self.regions(), 0)
+        for room in (16, 31, 4 << 20):
+            status, scalars, structure = self.connection.call(REGISTER_SEGMENTS, *entry,
+                                                              structure_room=room)
+            self.assertEqual((status, scalars, len(structure)), (wire.SUCCESS, [1], 16))
+            self.assertEqual(wire.Reader(structure).u64s(2)[1], 16)
+            self.assertEqual(self.connection.call(UNREGISTER, entry[0])[0], wire.SUCCESS)
 
     def test_random_structures(self):
         """Nothing here is memory of ours but by accident; the host answers all of it."""

@@ -116,6 +116,7 @@ const char *trace_selector_name(unsigned long selector, char name[TRACE_NAME_BYT
         [70] = "ReadCalls",
         [71] = "ListDMARegions",
         [72] = "GetBARRanges",
+        [74] = "RegisterDMASegments",
     };
     const char *known = selector < sizeof(names) / sizeof(*names) ? names[selector] : NULL;
     if (known) {

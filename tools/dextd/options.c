@@ -44,7 +44,7 @@ static const char help_text[] =
     "\n"
     "  --device SPEC       add a device, repeatable:\n"
     "                      MODEL,addr=BB:DD.F[,root=NAME][,dart=identity|apple]\n"
-    "                      [,aperture=BYTES][,slots=N][,KEY=VALUE]...\n"
+    "                      [,aperture=BYTES][,slots=N][,segment=BYTES][,KEY=VALUE]...\n"
     "  --socket PATH       where to serve; default: DEXTLINK_SOCKET, else dextlink.sock in the\n"
     "                      per-user runtime directory\n"
     "  --page-size N       the page size clients see: 4096 or 16384; default: the machine's\n"

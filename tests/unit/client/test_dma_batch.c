@@ -308,6 +308,91 @@ static void a_call_that_fails_is_every_entrys_failure(void **state)
     apple_dext_disconnect(port);
 }
 
+/* What the scripted driver says of the segments of a region of 0x3000 bytes. */
+static const struct {
+    uint64_t count;
+    struct dext_bus_segment segments[3];
+    size_t bytes; /* of the reply */
+    kern_return_t status;
+} segment_replies[] = {
+    {3, {{0x80000000, 0x1000}, {0x90000000, 0x1000}, {0xa0000000, 0x1000}}, 48, 0},
+    {1, {{0x80000000, 0x3000}}, 16, 0},
+    {2, {{0x80000000, 0x1000}, {0x90000000, 0x1000}}, 32, kIOReturnUnderrun},
+    {2, {{0x80000000, 0x3000}, {0x90000000, 0x1000}}, 32, kIOReturnUnderrun},
+    {2, {{0x80000000, UINT64_MAX}, {0x90000000, 0x3001}}, 32, kIOReturnUnderrun},
+    {0, {{0}}, 0, kIOReturnUnderrun},
+    {2, {{0x80000000, 0x3000}}, 16, kIOReturnUnderrun},
+    {4, {{0x80000000, 0x1000}, {0x90000000, 0x1000}, {0xa0000000, 0x1000}}, 48, kIOReturnUnderrun},
+    {UINT64_MAX, {{0x80000000, 0x3000}}, 48, kIOReturnUnderrun},
+};
+static size_t segment_reply;
+
+static kern_return_t answer_segments(uint32_t selector, const uint64_t *in, const void *struct_in,
+                                     size_t struct_in_bytes, uint64_t *out, void *struct_out,
+                                     size_t *struct_bytes)
+{
+    assert_int_equal(selector, DEXT_SEL_REGISTER_DMA_SEGMENTS);
+    assert_true(in[0] == 0x10000 && in[1] == 0x7000 && in[2] == 0x3000);
+    assert_true(struct_in == NULL && struct_in_bytes == 0 && *struct_bytes == 48);
+    out[0] = segment_replies[segment_reply].count;
+    *struct_bytes = segment_replies[segment_reply].bytes;
+    memcpy(struct_out, segment_replies[segment_reply].segments, *struct_bytes);
+    return kIOReturnSuccess;
+}
+
+static void segments_are_checked(void **state)
+{
+    io_connect_t port = begin(0);
+    unsigned undone = 0;
+
+    (void)state;
+    fake.structure_fn = answer_segments;
+    for (segment_reply = 0; segment_reply < sizeof(segment_replies) / sizeof(segment_replies[0]);
+         segment_reply++) {
+        AppleDextBusSegment segments[3];
+        size_t count = 3;
+        kern_return_t want = segment_replies[segment_reply].status;
+        assert_int_equal(
+            apple_dext_register_dma_segments(port, 0x10000, 0x7000, 0x3000, segments, &count),
+            want);
+        undone += want != kIOReturnSuccess;
+        assert_int_equal(fake_calls_of(DEXT_SEL_UNREGISTER_DMA_REGION), undone);
+        assert_int_equal(count, want ? 3 : segment_replies[segment_reply].count);
+        if (want == kIOReturnSuccess) {
+            assert_memory_equal(segments, segment_replies[segment_reply].segments,
+                                count * sizeof(segments[0]));
+        }
+    }
+    apple_dext_disconnect(port);
+}
+
+static void one_segment_of_the_real_driver(void **state)
+{
+    io_connect_t port = begin(0);
+    AppleDextBusSegment segments[3];
+    size_t count = 3;
+
+    (void)state;
+    fake_script(DEXT_SEL_REGISTER_DMA_REGION,
+                (struct fake_reply){.values = {1, 0x80004000, 0x3000}});
+    assert_int_equal(
+        apple_dext_register_dma_segments(port, 0x10000, 0x7000, 0x3000, segments, &count), 0);
+    assert_true(count == 1 && segments[0].bus_addr == 0x80004000 && segments[0].bus_len == 0x3000);
+    fake_unscript(DEXT_SEL_REGISTER_DMA_REGION);
+    fake_script(DEXT_SEL_REGISTER_DMA_REGION,
+                (struct fake_reply){.values = {1, 0x80004000, 0x2000}});
+    assert_int_equal(
+        apple_dext_register_dma_segments(port, 0x10000, 0x7000, 0x3000, segments, &count),
+        kIOReturnNotAligned);
+    assert_int_equal(fake_calls_of(DEXT_SEL_UNREGISTER_DMA_REGION), 1);
+    fake_script_status(DEXT_SEL_REGISTER_DMA_SEGMENTS, kIOReturnOverrun);
+    assert_int_equal(
+        apple_dext_register_dma_segments(port, 0x10000, 0x7000, 0x3000, segments, &count),
+        kIOReturnOverrun);
+    assert_int_equal(fake_calls_of(DEXT_SEL_UNREGISTER_DMA_REGION), 1);
+    apple_dext_disconnect(port);
+}
+
 static void arguments(void **state)
 {
     io_connect_t port = begin(256);
@@ -343,6 +428,8 @@ int main(void)
         CLIENT_TEST(a_driver_that_promised_too_much),
         CLIENT_TEST(the_real_driver_all_or_nothing),
         CLIENT_TEST(a_call_that_fails_is_every_entrys_failure),
+        CLIENT_TEST(segments_are_checked),
+        CLIENT_TEST(one_segment_of_the_real_driver),
         CLIENT_TEST(arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

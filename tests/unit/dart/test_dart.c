@@ -268,6 +268,28 @@ static uint64_t cost_of_rounds(struct dart *dart, struct byte_memory *memory)
     return now_ns() - start;
 }
 
+/* Memory that becomes several bus segments: none longer, none next to another. */
+static void segments_are_short_and_apart(void **state)
+{
+    struct dart_options options = {.aperture_bytes = 16 * GRANULE, .segment_bytes = 2 * GRANULE};
+    static unsigned char bytes[4 * GRANULE];
+    struct byte_memory memory = byte_memory_over(bytes, sizeof(bytes), 100);
+    struct dart_mapping *a;
+    struct dart_mapping *b;
+    struct dart *dart;
+    (void)state;
+    assert_int_equal(dart_create(&options, NULL, NULL, &dart), 0);
+    struct dma_memory *whole = &memory.memory;
+    assert_int_equal(dart_map(dart, whole, 0, 2 * GRANULE, 1, DART_BOTH, 1, &a), -EADDRNOTAVAIL);
+    assert_int_equal(dart_map(dart, whole, 0, 2 * GRANULE - 100, 1, DART_BOTH, 1, &a), 0);
+    assert_int_equal(dart_map(dart, whole, 2 * GRANULE - 100, 1, 2, DART_BOTH, 1, &b), 0);
+    assert_true(b->bus_address != a->bus_address + a->bytes);
+    assert_true(a->wanted == 1 && a->offset == 0 && b->offset == 2 * GRANULE - 100);
+    dart_unmap(dart, a);
+    dart_unmap(dart, b);
+    dart_destroy(dart);
+}
+
 /* D6, D17: 65,536 mappings fit, one more does not, and many do not make one slow. */
 static void slots_end_and_do_not_slow_down(void **state)
 {
@@ -516,6 +538,7 @@ int main(void)
         cmocka_unit_test(identity_keeps_the_iova_and_refuses_overlap),
         cmocka_unit_test(the_aperture_ends),
         cmocka_unit_test(fragments_do_not_make_a_run),
+        cmocka_unit_test(segments_are_short_and_apart),
         cmocka_unit_test(slots_end_and_do_not_slow_down),
         cmocka_unit_test(accesses_are_byte_exact),
         cmocka_unit_test(an_access_crosses_adjacent_mappings),

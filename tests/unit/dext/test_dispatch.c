@@ -26,7 +26,7 @@ static const struct {
     {66, 0, 1, true, false, false},  {67, 0, 10, false, false, false},
     {68, 0, 6, false, false, false}, {69, 1, 16, false, false, false},
     {70, 1, 3, false, false, false}, {71, 1, 2, false, false, false},
-    {72, 1, 9, true, true, false},
+    {72, 1, 9, true, true, false},   {74, 3, 1, true, true, false},
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))

@@ -81,7 +81,7 @@ static uint64_t random_scalar(void)
 
 static uint64_t random_selector(void)
 {
-    static const uint8_t extensions[] = {64, 65, 66, 67, 68, 69, 70, 71, 72};
+    static const uint8_t extensions[] = {64, 65, 66, 67, 68, 69, 70, 71, 72, 74};
     switch (random_below(16)) {
     case 0:
         return random_scalar();
