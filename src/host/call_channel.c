@@ -26,10 +26,8 @@
  * each other. */
 #define TRAFFIC_GAP_NS UINT64_C(200000)
 
-/* How long a thread polls after the last call, and how long while others have to wait for their
- * turn. */
+/* How long a thread polls after the last call. */
 #define POLL_NS UINT64_C(100000)
-#define TURN_NS UINT64_C(2000000)
 
 /* What it costs a call that the host sleeps: polling that costs more than that was in vain. */
 #define WAKE_UPS_NS UINT64_C(60000)
@@ -171,7 +169,7 @@ struct channel_watch {
     uint64_t look_ns; /* the last look at the clock */
     uint64_t served;
     uint64_t served_at_look;
-    uint32_t refusals;
+    struct wire_turn turn;
 };
 
 /* Calls that came earn what is lost while this thread has no processor. */
@@ -199,7 +197,7 @@ static bool channel_look(struct call_channel *channel, struct channel_watch *wat
     channel_account(channel, watch, now);
     channel->lively = 1; /* until a sweep finds more */
     if (now - channel->last_ns > POLL_NS || channel->credit_ns < 0 ||
-        (now - watch->begin_ns > TURN_NS && watch->refusals != wire_poll_refusals())) {
+        !wire_turn_keep(&watch->turn)) {
         return false;
     }
     if (channel_has_frame(channel)) {
@@ -211,9 +209,9 @@ static bool channel_look(struct call_channel *channel, struct channel_watch *wat
 }
 
 /* Look at slots and socket until nothing has come for a while. Returns whether it was worth it. */
-static bool channel_poll(struct call_channel *channel)
+static bool channel_poll(struct call_channel *channel, const struct wire_turn *turn)
 {
-    struct channel_watch watch = {.begin_ns = wire_now_ns(), .refusals = wire_poll_refusals()};
+    struct channel_watch watch = {.turn = *turn, .begin_ns = wire_now_ns()};
     watch.look_ns = watch.begin_ns;
     if (channel->credit_ns < CREDIT_MIN_NS) {
         channel->credit_ns = CREDIT_MIN_NS;
@@ -227,6 +225,7 @@ static bool channel_poll(struct call_channel *channel)
             break;
         }
     }
+    wire_turn_end(&watch.turn);
     return channel->credit_ns >= 0 && wire_now_ns() - watch.begin_ns < watch.served * WAKE_UPS_NS;
 }
 
@@ -242,16 +241,16 @@ static void channel_poll_if_busy(struct call_channel *channel, uint64_t gap_ns)
         channel->skips--;
         return;
     }
-    if (!wire_poll_begin()) {
+    struct wire_turn turn;
+    if (!wire_turn_begin(&turn)) {
         return;
     }
-    if (channel_poll(channel)) {
+    if (channel_poll(channel, &turn)) {
         channel->misses = 0;
     } else {
         channel->misses += channel->misses < MISSES_MAX;
         channel->skips = (1U << channel->misses) - 1;
     }
-    wire_poll_end();
     channel->last_ns = wire_now_ns();
 }
 

@@ -100,12 +100,14 @@ static void client_set_spin(struct wire_slot_client *client, uint32_t ns)
     }
 }
 
-/* More threads in calls than can run beside a host that polls. */
+/* More threads in calls than can run beside a host that polls, as none does where there is one
+ * processor. */
 static bool client_is_crowded(const struct wire_slot_client *client)
 {
     uint32_t used = atomic_load_explicit(&client->used, memory_order_relaxed);
     unsigned calls = (unsigned)__builtin_popcount(used) - 1; /* one bit is no slot's */
-    return calls >= wire_processor_count();
+    unsigned processors = wire_processor_count();
+    return processors > 1 && calls >= processors;
 }
 
 /* Wait awake. Who has waited in vain sleeps rather than going to the end of a queue: if the host
@@ -113,7 +115,7 @@ static bool client_is_crowded(const struct wire_slot_client *client)
 static void client_spin(struct wire_slot_client *client, struct wire_slot *slot, bool is_crowded)
 {
     const uint32_t usual = atomic_load_explicit(&client->spin_ns, memory_order_relaxed);
-    const uint32_t patience = is_crowded && usual ? SPIN_MIN_NS : usual;
+    const uint32_t patience = is_crowded ? SPIN_MIN_NS : usual;
     uint64_t begin = 0;
     uint64_t now = 0;
     if (!patience) {

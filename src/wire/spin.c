@@ -10,10 +10,19 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "wire/message.h"
+
 static pthread_once_t spin_once = PTHREAD_ONCE_INIT;
 static unsigned spin_processors = 1;
-static _Atomic unsigned spin_pollers;
-static _Atomic uint32_t spin_refusals;
+
+/* How long a turn lasts when others want to poll, and after which time one is taken over whose
+ * thread carries out a long call, or has no processor. */
+#define TURN_NS           UINT64_C(2000000)
+#define TURN_FORGOTTEN_NS UINT64_C(5000000)
+#define TURNS_MAX         64
+
+static _Atomic uint64_t turn_stamps[TURNS_MAX];
+static _Atomic uint32_t turn_refusals; /* requests that were refused since the process began */
 
 /* A machine with more processors than the set has bits is one with enough of them. */
 static void spin_count_processors(void)
@@ -32,25 +41,44 @@ unsigned wire_processor_count(void)
     return spin_processors;
 }
 
-bool wire_poll_begin(void)
+/* Marks the turn of an index with the time; 0 while nobody has it. */
+static bool turn_mark(struct wire_turn *turn, uint64_t before, uint64_t now)
 {
-    unsigned limit = wire_processor_count() - 1;
-    unsigned pollers = atomic_load(&spin_pollers);
-    while (pollers < limit) {
-        if (atomic_compare_exchange_weak(&spin_pollers, &pollers, pollers + 1)) {
+    if (!atomic_compare_exchange_strong(&turn_stamps[turn->index], &before, now)) {
+        return false;
+    }
+    turn->stamp_ns = now;
+    return true;
+}
+
+bool wire_turn_begin(struct wire_turn *turn)
+{
+    const unsigned limit = wire_processor_count() - 1;
+    const uint64_t now = wire_now_ns();
+    for (unsigned i = 0; i < limit && i < TURNS_MAX; i++) {
+        uint64_t stamp = atomic_load(&turn_stamps[i]);
+        turn->index = i;
+        if ((stamp == 0 || now - stamp > TURN_FORGOTTEN_NS) && now > stamp &&
+            turn_mark(turn, stamp, now)) {
+            turn->begin_ns = now;
+            turn->refusals = atomic_load(&turn_refusals);
             return true;
         }
     }
-    atomic_fetch_add(&spin_refusals, 1);
+    atomic_fetch_add(&turn_refusals, 1);
     return false;
 }
 
-void wire_poll_end(void)
+bool wire_turn_keep(struct wire_turn *turn)
 {
-    atomic_fetch_sub(&spin_pollers, 1);
+    const uint64_t now = wire_now_ns();
+    if (now - turn->begin_ns > TURN_NS && turn->refusals != atomic_load(&turn_refusals)) {
+        return false;
+    }
+    return now == turn->stamp_ns || turn_mark(turn, turn->stamp_ns, now);
 }
 
-uint32_t wire_poll_refusals(void)
+void wire_turn_end(struct wire_turn *turn)
 {
-    return atomic_load(&spin_refusals);
+    turn_mark(turn, turn->stamp_ns, 0); /* unless another has it */
 }

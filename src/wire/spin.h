@@ -22,15 +22,25 @@ static inline void wire_pause(void)
 /** Processors this process may run on, as they were at the first call. At least 1. Any thread. */
 unsigned wire_processor_count(void);
 
-/**
- * Permission for one thread to poll: a process gives out one less than it has processors, so that
- * those it polls for find one to run on, and none at all where there is only one. false: sleep.
- */
-bool wire_poll_begin(void);
-void wire_poll_end(void);
+/* A thread's permission to poll. */
+struct wire_turn {
+    unsigned index;    /* among those that are given out */
+    uint64_t stamp_ns; /* the last wire_turn_keep */
+    uint64_t begin_ns;
+    uint32_t refusals;
+};
 
-/** Requests for permission that were refused since the process began. A thread that has polled
- * for long and sees the number grow ends it, so that others have their turn. */
-uint32_t wire_poll_refusals(void);
+/**
+ * Begin to poll: a process gives out one permission less than it has processors, so that those it
+ * polls for find one to run on, and none at all where there is only one. false: sleep.
+ */
+bool wire_turn_begin(struct wire_turn *turn);
+
+/** To be called now and then while polling. false: the turn has ended, since others want to poll
+ * and it has been long, or this one did not come for so long that another has taken it over. */
+bool wire_turn_keep(struct wire_turn *turn);
+
+/** End it; also one that has ended. */
+void wire_turn_end(struct wire_turn *turn);
 
 #endif

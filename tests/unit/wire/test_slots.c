@@ -343,19 +343,66 @@ static void threads_and_a_host_that_polls(void **state)
 static void one_less_than_processors_poll(void **state)
 {
     (void)state;
-    unsigned limit = wire_processor_count() - 1;
-    for (int round = 0; round < 2; round++) {
-        uint32_t refusals = wire_poll_refusals();
+    struct wire_turn turns[64];
+    struct wire_turn more;
+    unsigned limit = wire_processor_count() - 1 < 64 ? wire_processor_count() - 1 : 64;
+    for (int round = 0; round < 3; round++) {
         for (unsigned i = 0; i < limit; i++) {
-            assert_true(wire_poll_begin());
+            assert_true(wire_turn_begin(&turns[i]));
         }
-        assert_int_equal(wire_poll_refusals(), refusals);
-        assert_false(wire_poll_begin());
-        assert_int_equal(wire_poll_refusals(), refusals + 1);
+        if (wire_turn_begin(&more)) { /* one that was forgotten, on a machine out of breath */
+            assert_true(more.begin_ns - turns[more.index].stamp_ns > 4000000);
+            wire_turn_end(&more);
+        }
         for (unsigned i = 0; i < limit; i++) {
-            wire_poll_end();
+            wire_turn_end(&turns[i]);
         }
     }
+}
+
+static void a_turn_lasts_while_nobody_else_wants_it(void **state)
+{
+    (void)state;
+    struct wire_turn turn;
+    struct wire_turn more[64];
+    unsigned others = 0;
+    if (!wire_turn_begin(&turn)) {
+        skip(); /* one processor */
+    }
+    usleep(10000); /* longer than a turn, and than one is forgotten */
+    assert_true(wire_turn_keep(&turn));
+    assert_true(wire_turn_keep(&turn));
+    while (others < 64 && wire_turn_begin(&more[others])) {
+        others++;
+    }
+    if (others < 64) {
+        assert_false(wire_turn_keep(&turn)); /* somebody wants it, and it has been long */
+    }
+    while (others > 0) {
+        wire_turn_end(&more[--others]);
+    }
+    wire_turn_end(&turn);
+}
+
+/* Whoever does not come back to keep his turn does not keep others from having one. */
+static void a_turn_that_is_forgotten_is_taken_over(void **state)
+{
+    (void)state;
+    struct wire_turn first;
+    struct wire_turn second;
+    if (!wire_turn_begin(&first)) {
+        skip(); /* one processor */
+    }
+    usleep(10000);
+    assert_true(wire_turn_begin(&second));
+    if (second.index == first.index) {
+        assert_false(wire_turn_keep(&first));
+        wire_turn_end(&first); /* does nothing to the second one's */
+        assert_true(wire_turn_keep(&second));
+    } else {
+        wire_turn_end(&first);
+    }
+    wire_turn_end(&second);
 }
 
 static void off_by_environment(void **state)
@@ -385,6 +432,8 @@ int main(void)
         slot_test(threads_and_a_host_that_sleeps),
         slot_test(threads_and_a_host_that_polls),
         cmocka_unit_test(one_less_than_processors_poll),
+        cmocka_unit_test(a_turn_lasts_while_nobody_else_wants_it),
+        cmocka_unit_test(a_turn_that_is_forgotten_is_taken_over),
         cmocka_unit_test(off_by_environment),
     };
     return cmocka_run_group_tests_name("wire slots", tests, NULL, NULL);
