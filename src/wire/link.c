@@ -122,6 +122,9 @@ static int socket_link_call_by_socket(struct socket_link *self, struct wire_mess
     if (!error && self->calls_before_slots && wire_slot_takes(request) &&
         --self->calls_before_slots == 0) {
         error = socket_link_ask_for_slots(self);
+        if (error == -EMFILE) {
+            error = 0; /* no room for their descriptor: without them, then */
+        }
     }
     if (!error) {
         error = socket_link_exchange(self, request, reply);
@@ -152,7 +155,7 @@ static int socket_link_call(struct wire_link *link, struct wire_message *request
         error = socket_link_call_by_socket(self, request, reply);
     }
     int none = 0;
-    if (error) {
+    if (error && error != -EMFILE) {
         atomic_compare_exchange_strong(&self->error, &none, error);
     }
     return error;

@@ -14,7 +14,8 @@ struct wire_link;
 struct wire_link_ops {
     /* Send request and wait for the reply (its header.status is the answer). Any thread; the link
      * serialises where it has to. request keeps its buffer. 0; -ECONNRESET the other end died
-     * before the reply came; -ENOTCONN it was dead before; -EBADMSG, -ENOMEM. */
+     * before the reply came; -ENOTCONN it was dead before; -EBADMSG, -ENOMEM;
+     * -EMFILE the reply's descriptors found no room, which the link survives. */
     int (*call)(struct wire_link *link, struct wire_message *request, struct wire_message *reply);
 
     /* Wrap the call channel that came in the reply to WIRE_OPEN. NULL on failure. */

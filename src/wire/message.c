@@ -34,6 +34,7 @@ void wire_message_reset(struct wire_message *message, uint16_t type)
     message->length = 0;
     message->position = 0;
     message->is_bad = false;
+    message->has_lost_fds = false;
 }
 
 void wire_message_answer(struct wire_message *reply, const struct wire_message *request)

@@ -32,10 +32,11 @@ _Static_assert(sizeof(struct wire_header) == 32, "frame header is 32 bytes");
 struct wire_message {
     struct wire_header header; /* payload_bytes and fd_count are set on the way out */
     uint8_t *payload;
-    size_t length;   /* bytes of payload in use */
-    size_t capacity; /* bytes allocated */
-    size_t position; /* next byte a get reads */
-    bool is_bad;     /* a put ran out of memory or room, or a get ran past the end */
+    size_t length;     /* bytes of payload in use */
+    size_t capacity;   /* bytes allocated */
+    size_t position;   /* next byte a get reads */
+    bool is_bad;       /* a put ran out of memory or room, or a get ran past the end */
+    bool has_lost_fds; /* descriptors came along that this process had no room for */
     int fds[WIRE_MAX_FDS];
     unsigned fd_count;
 };
@@ -95,6 +96,7 @@ int wire_send(int socket_fd, struct wire_message *message);
 /**
  * Receive a frame, whole; blocks. Stray descriptors, wrong magic, too large a payload or a stream
  * that ends inside a frame are -EBADMSG, and no descriptor is kept.
+ * -EMFILE: descriptors came that this process had no room for; the next frame can be received.
  * 0; -ECONNRESET the peer closed between frames; -ENOMEM; other -errno.
  */
 int wire_receive(int socket_fd, struct wire_message *message);

@@ -151,7 +151,8 @@ int wire_send_until(int socket_fd, uint64_t deadline_ns, struct wire_message *me
 /* Keep the descriptors of one read; false when there are more than a frame may have. */
 static bool wire_collect_fds(struct msghdr *header, struct wire_message *message)
 {
-    bool fits = (header->msg_flags & MSG_CTRUNC) == 0;
+    bool fits = true;
+    message->has_lost_fds |= (header->msg_flags & MSG_CTRUNC) != 0;
     for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
         if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
             continue;
@@ -249,8 +250,10 @@ static int wire_receive_frame(const struct wire_source *source, struct wire_mess
     if (!error) {
         error = wire_read_exactly(source, message, message->payload, message->header.payload_bytes);
     }
-    if (!error && message->fd_count != message->header.fd_count) {
-        error = -EBADMSG;
+    if (!error && (message->has_lost_fds || message->fd_count != message->header.fd_count)) {
+        /* The bytes are all there: without room for descriptors the stream is in step still. */
+        bool is_full = message->has_lost_fds && message->fd_count < message->header.fd_count;
+        error = is_full ? -EMFILE : -EBADMSG;
     }
     if (error) {
         wire_message_reset(message, 0);
