@@ -71,6 +71,9 @@ static void print_tables(json_object *embedded, json_object *dextd, json_object 
     if (member(embedded, "config_read")) {
         print_calls(embedded, dextd);
     }
+    if (member(embedded, "dma")) {
+        dma_report(member(embedded, "dma"), member(dextd, "dma"));
+    }
     if (member(embedded, "interrupts")) {
         interrupts_report(member(embedded, "interrupts"), member(dextd, "interrupts"));
     }

@@ -80,6 +80,14 @@ class Bench(toolstest.ToolTest):
                     self.assertAlmostEqual(row["batch_256_to_1"], row["batch_256"]["p50_us"]
                                            / row["batch_1"]["p50_us"], delta=0.01)
 
+    def test_the_dma_table(self):
+        text = self.assert_fine(run("dma", "--region-rounds", "2", "--dextd", DEXTD,
+                                    program=DEXTBENCH))
+        for line, times in (("DMA regions in a shared file", 1), ("60000 live", 2),
+                            ("an entry of 256 / single", 6), ("most live / 1 live", 2),
+                            ("host's bytes a live region", 1)):
+            self.assertEqual(text.count(line), times, line)
+
     def test_every_interrupt_figure_is_there(self):
         result = run("--json", "--rounds", "100", "--dextd", DEXTD, "interrupts", program=DEXTBENCH)
         figures = json.loads(self.assert_fine(result))
