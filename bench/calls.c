@@ -65,6 +65,9 @@ struct kind {
 static bool time_batch(struct kind *kind, unsigned warm_up, unsigned count)
 {
     bool ok = !kind->handoff || handoff_begin(kind->handoff);
+    if (!ok) {
+        fprintf(stderr, "dextbench: cannot wake the handoff process\n");
+    }
     for (unsigned i = 0; ok && i < warm_up; i++) {
         ok = kind->once(kind->opaque);
     }
@@ -155,12 +158,12 @@ static void *call_until_over(void *opaque)
 {
     struct caller *caller = opaque;
     uint64_t calls = 0;
-    while (!caller->turn->is_over && !caller->turn->has_failed) {
+    do { /* once at least: a thread may begin when the turn is over */
         if (!read_config(&caller->connection)) {
             caller->turn->has_failed = true;
         }
         calls++;
-    }
+    } while (!caller->turn->is_over && !caller->turn->has_failed);
     caller->turn->calls += calls;
     return NULL;
 }
