@@ -10,12 +10,26 @@
 
 enum { MS_PER_S = 1000, NS_PER_MS = 1000000, WAIT_SLICE_MS = 50 };
 
-uint64_t client_clock_ms(void)
+static uint64_t clock_ms(clockid_t clock)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * MS_PER_S + (uint64_t)now.tv_nsec / NS_PER_MS;
+}
+
+uint64_t client_clock_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+uint64_t client_clock_coarse_ms(void)
+{
+#ifdef CLOCK_MONOTONIC_COARSE
+    return clock_ms(CLOCK_MONOTONIC_COARSE);
+#else
+    return clock_ms(CLOCK_MONOTONIC);
+#endif
 }
 
 void client_sleep_ms(unsigned ms)

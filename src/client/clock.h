@@ -12,6 +12,9 @@
 
 uint64_t client_clock_ms(void);
 
+/** The same to a few milliseconds, for who asks all the time. Not to be compared with the other. */
+uint64_t client_clock_coarse_ms(void);
+
 void client_sleep_ms(unsigned ms);
 
 /**

@@ -117,6 +117,22 @@ kern_return_t client_connection_enter(io_connect_t port, struct client_connectio
     return status;
 }
 
+/* Under the table's lock the connection cannot be closed, and looking takes no longer than entering
+ * would. */
+enum client_irq_look client_connection_look(io_connect_t port, uint64_t pending[DEXT_IRQ_WORDS],
+                                            uint64_t *asked_ms)
+{
+    enum client_irq_look look = CLIENT_IRQ_UNKNOWN;
+
+    pthread_mutex_lock(&table_lock);
+    struct client_connection *connection = table_find(port);
+    if (connection != NULL && !connection->is_closing) {
+        look = client_irq_page_look(&connection->irq_page, pending, asked_ms);
+    }
+    pthread_mutex_unlock(&table_lock);
+    return look;
+}
+
 kern_return_t client_connection_reenter(struct client_connection *connection)
 {
     pthread_mutex_lock(&table_lock);

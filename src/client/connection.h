@@ -47,7 +47,15 @@ kern_return_t client_connection_add(io_connect_t port, const AppleDextInstance *
  */
 kern_return_t client_connection_enter(io_connect_t port, struct client_connection **out);
 
-/** The same for a record the caller has a reference to; fails once it is closing or closed. */
+/**
+ * client_irq_page_look on a handle, in less than beginning and ending a call takes.
+ * CLIENT_IRQ_UNKNOWN also for handles that are not known, or are being closed.
+ */
+enum client_irq_look client_connection_look(io_connect_t port, uint64_t pending[DEXT_IRQ_WORDS],
+                                            uint64_t *asked_ms);
+
+/** client_connection_enter for a record the caller has a reference to; fails once it is closing or
+ * closed. */
 kern_return_t client_connection_reenter(struct client_connection *connection);
 
 /** End a call. */

@@ -58,35 +58,31 @@ kern_return_t apple_dext_set_irq_mask(io_connect_t connection, const uint64_t ma
     return status;
 }
 
-static kern_return_t ask_pending(struct client_connection *connection, uint64_t *out)
-{
-    kern_return_t status = client_call(connection, DEXT_SEL_CHECK_INTERRUPT, NULL, out);
-
-    if (status == kIOReturnSuccess) {
-        client_irq_page_asked(&connection->irq_page);
-    }
-    return status;
-}
-
 kern_return_t apple_dext_read_pending_irqs(io_connect_t connection, uint64_t pending[4])
 {
     uint64_t out[CLIENT_SCALARS_MAX];
     struct client_connection *state;
-    kern_return_t status;
+    uint64_t asked_ms = 0;
 
     if (pending == NULL) {
         return kIOReturnBadArgument;
     }
-    status = client_connection_enter(connection, &state);
-    if (status != kIOReturnSuccess) {
-        return status;
+    enum client_irq_look look = client_connection_look(connection, out, &asked_ms);
+    if (look == CLIENT_IRQ_UNKNOWN ||
+        (look == CLIENT_IRQ_NONE && !client_irq_page_was_asked(asked_ms))) {
+        kern_return_t status = client_connection_enter(connection, &state);
+        if (status != kIOReturnSuccess) {
+            return status;
+        }
+        status = client_call(state, DEXT_SEL_CHECK_INTERRUPT, NULL, out);
+        if (status == kIOReturnSuccess) {
+            client_irq_page_asked(&state->irq_page);
+        }
+        client_connection_leave(state);
+        if (status != kIOReturnSuccess) {
+            return status;
+        }
     }
-    if (!client_irq_page_take(&state->irq_page, out)) {
-        status = ask_pending(state, out);
-    }
-    client_connection_leave(state);
-    if (status == kIOReturnSuccess) {
-        memcpy(pending, out, DEXT_IRQ_WORDS * sizeof(*pending));
-    }
-    return status;
+    memcpy(pending, out, DEXT_IRQ_WORDS * sizeof(*pending));
+    return kIOReturnSuccess;
 }

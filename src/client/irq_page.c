@@ -81,7 +81,7 @@ void client_irq_page_renew(struct client_connection *connection)
 void client_irq_page_asked(struct client_irq_page *page)
 {
     if (atomic_load(&page->state) != NULL) {
-        atomic_store(&page->asked_ms, client_clock_ms());
+        atomic_store(&page->asked_ms, client_clock_coarse_ms());
     }
 }
 
@@ -90,13 +90,14 @@ static bool has_ended(struct dext_irq_state *state)
     return __atomic_load_n(&state->life, __ATOMIC_ACQUIRE) == swapped(DEXT_IRQ_LIFE_ENDED);
 }
 
-bool client_irq_page_take(struct client_irq_page *page, uint64_t pending[DEXT_IRQ_WORDS])
+enum client_irq_look client_irq_page_look(struct client_irq_page *page,
+                                          uint64_t pending[DEXT_IRQ_WORDS], uint64_t *asked_ms)
 {
     struct dext_irq_state *state = atomic_load_explicit(&page->state, memory_order_acquire);
     uint64_t any = 0;
 
     if (state == NULL) {
-        return false;
+        return CLIENT_IRQ_UNKNOWN;
     }
     for (unsigned i = 0; i < DEXT_IRQ_WORDS; i++) {
         /* Only a word that has bits is written: looks leave its cache line with the driver. */
@@ -107,10 +108,13 @@ bool client_irq_page_take(struct client_irq_page *page, uint64_t pending[DEXT_IR
         pending[i] = swapped(word);
         any |= word;
     }
-    return any != 0 ||
-           (!has_ended(state) &&
-            client_clock_ms() - atomic_load_explicit(&page->asked_ms, memory_order_relaxed) <
-                ASK_EVERY_MS);
+    *asked_ms = atomic_load_explicit(&page->asked_ms, memory_order_relaxed);
+    return any != 0 ? CLIENT_IRQ_PENDING : has_ended(state) ? CLIENT_IRQ_UNKNOWN : CLIENT_IRQ_NONE;
+}
+
+bool client_irq_page_was_asked(uint64_t asked_ms)
+{
+    return client_clock_coarse_ms() - asked_ms < ASK_EVERY_MS;
 }
 
 bool client_irq_page_set_mask(struct client_irq_page *page, const uint64_t mask[DEXT_IRQ_WORDS])

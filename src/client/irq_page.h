@@ -40,12 +40,21 @@ void client_irq_page_forget(struct client_irq_page *page);
 /** The driver has answered a look by call. */
 void client_irq_page_asked(struct client_irq_page *page);
 
+enum client_irq_look {
+    CLIENT_IRQ_UNKNOWN, /* ask the driver: there is no page, or it says that the driver has ended */
+    CLIENT_IRQ_PENDING,
+    CLIENT_IRQ_NONE, /* so it would be, too, if the driver had gone without a word */
+};
+
 /**
- * Read and clear the pending words. false: ask the driver, because there is no page, because it
- * says that the driver has ended, or because nothing is pending and a driver that has gone without
- * a word would look the same.
+ * Read and clear the pending words. asked_ms: for client_irq_page_was_asked, which tells whether
+ * CLIENT_IRQ_NONE can be believed. Any thread, never blocks.
  */
-bool client_irq_page_take(struct client_irq_page *page, uint64_t pending[DEXT_IRQ_WORDS]);
+enum client_irq_look client_irq_page_look(struct client_irq_page *page,
+                                          uint64_t pending[DEXT_IRQ_WORDS], uint64_t *asked_ms);
+
+/** Whether the driver has answered not long ago. */
+bool client_irq_page_was_asked(uint64_t asked_ms);
 
 /** Write the mask. false: ask the driver. */
 bool client_irq_page_set_mask(struct client_irq_page *page, const uint64_t mask[DEXT_IRQ_WORDS]);

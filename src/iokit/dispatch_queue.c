@@ -89,10 +89,11 @@ static struct wire_bell *advance_bell(struct serial_queue *queue)
     return wire_bell_advance(bell) ? bell : NULL;
 }
 
-static void wake_by(const struct wire_bell *bell)
+/* The queue itself may be gone by now: its address tells its own bell from another. */
+static void wake_by(const struct serial_queue *queue, const struct wire_bell *bell)
 {
     if (bell != NULL) {
-        wire_bell_wake(bell);
+        wire_bell_wake(bell, bell != &queue->bell);
     }
 }
 
@@ -106,7 +107,7 @@ static void hand_over(struct serial_queue *queue)
         next->is_turn = true;
         pthread_cond_signal(&next->turn);
     } else {
-        wake_by(advance_bell(queue));
+        wake_by(queue, advance_bell(queue));
     }
 }
 
@@ -148,7 +149,7 @@ static void wait_for_change(struct serial_queue *queue)
         inlet->get(inlet);
     }
     pthread_mutex_unlock(&queue->lock);
-    wire_bell_sleep(bell, listened);
+    wire_bell_sleep(bell, listened, inlet != NULL);
     if (inlet != NULL) {
         inlet->put(inlet);
     }
@@ -202,7 +203,7 @@ static void serial_async(dispatch_queue_t base, void *context, dispatch_function
     bool needs_thread = claim_thread(queue);
     struct wire_bell *bell = needs_thread || queue->is_busy ? NULL : advance_bell(queue);
     pthread_mutex_unlock(&queue->lock);
-    wake_by(bell);
+    wake_by(queue, bell);
     /* Not under the lock: it may have to wait for a thread, and sync calls need none. */
     if (needs_thread) {
         dispatch_start_thread(serial_thread, queue);
@@ -221,7 +222,7 @@ static bool serial_attach(dispatch_queue_t base, struct dispatch_inlet *inlet)
         queue->inlet = inlet;
     }
     pthread_mutex_unlock(&queue->lock);
-    wake_by(bell);
+    wake_by(queue, bell);
     if (needs_thread) {
         dispatch_start_thread(serial_thread, queue);
     }
@@ -235,7 +236,7 @@ void dispatch_queue_detach(dispatch_queue_t base, struct dispatch_inlet *inlet)
     struct wire_bell *bell = advance_bell(queue);
     queue->inlet = NULL;
     pthread_mutex_unlock(&queue->lock);
-    wake_by(bell);
+    wake_by(queue, bell);
     inlet->put(inlet);
 }
 
@@ -320,7 +321,7 @@ static void serial_dispose(struct dispatch_object_s *object)
     struct serial_queue *queue = (struct serial_queue *)object;
     pthread_mutex_lock(&queue->lock);
     queue->is_released = true;
-    wake_by(advance_bell(queue));
+    wake_by(queue, advance_bell(queue));
     unlock_and_let_go(queue);
 }
 

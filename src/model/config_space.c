@@ -18,10 +18,17 @@
 
 uint32_t config_space_get(const struct config_space *config, unsigned offset, unsigned width)
 {
-    uint32_t value = 0;
-    for (unsigned i = 0; i < width; i++)
-        value |= (uint32_t)config->value[offset + i] << (8 * i);
-    return value;
+    const uint8_t *at = &config->value[offset];
+
+    /* Spelled out: each message and each DMA of a device asks for some of its registers. */
+    switch (width) {
+    case 1:
+        return at[0];
+    case 2:
+        return at[0] | (uint32_t)at[1] << 8;
+    default:
+        return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+    }
 }
 
 static void store(uint8_t *bytes, unsigned offset, unsigned width, uint32_t value)

@@ -33,10 +33,11 @@ static inline bool wire_bell_advance(struct wire_bell *bell)
     return atomic_load(&bell->sleeper) != 0;
 }
 
-/** Wake who sleeps. Touches nothing but the address: the bell may be gone by then. */
-void wire_bell_wake(const struct wire_bell *bell);
+/** Wake who sleeps. Touches nothing but the address: the bell may be gone by then. is_shared: it is
+ * in memory that another process has as well, for both calls alike. */
+void wire_bell_wake(const struct wire_bell *bell, bool is_shared);
 
 /** Sleep until the count is not what it was; may return early. */
-void wire_bell_sleep(struct wire_bell *bell, uint32_t listened);
+void wire_bell_sleep(struct wire_bell *bell, uint32_t listened, bool is_shared);
 
 #endif

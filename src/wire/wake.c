@@ -79,7 +79,7 @@ enum wire_wake_result wire_wake_put(struct wire_wake_host *host,
            wire_completion_bytes(completion));
     atomic_store(&page->put, ++host->put);
     if (wire_bell_advance(&page->bell)) {
-        wire_bell_wake(&page->bell);
+        wire_bell_wake(&page->bell, true);
     }
     return atomic_load(&page->attended) ? WIRE_WAKE_PUT : WIRE_WAKE_UNSEEN;
 }

@@ -4,7 +4,6 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#define _GNU_SOURCE
 #include "names_text.h"
 
 #include <fcntl.h>
@@ -74,16 +73,6 @@ static struct piece find_line(struct piece in, const char *key)
     return (struct piece){0};
 }
 
-/* find_line for keys of the outermost level, which are few among many lines. */
-static struct piece find_outermost(struct piece in, const char *key)
-{
-    char wanted[16];
-    int length = snprintf(wanted, sizeof(wanted), "\n%s  ", key);
-    const char *found = memmem(in.start, in.length, wanted, (size_t)length);
-
-    return found ? rest_of_line(found + length, in.start + in.length) : (struct piece){0};
-}
-
 /* The lines below one, as far as they begin with a tab. */
 static struct piece block_below(struct piece in, struct piece line)
 {
@@ -100,16 +89,17 @@ static struct piece block_below(struct piece in, struct piece line)
 /* The classes are at the end of the file: whoever looks for one need not read the devices. */
 static struct piece classes_of(const struct names_text *names)
 {
-    static const char first[] = "\nC 00  ";
+    static const char first[] = "C 00";
     const size_t step = 65536;
     size_t from = names->bytes;
 
     while (from > 0) {
         from = from > step ? from - step : 0;
-        const char *found =
-            memmem(names->text + from, names->bytes - from, first, sizeof(first) - 1);
-        if (found) {
-            return (struct piece){found, names->bytes - (size_t)(found - names->text)};
+        struct piece found =
+            find_line((struct piece){names->text + from, names->bytes - from}, first);
+        if (found.start) {
+            const char *line = found.start - sizeof("C 00  ") + 1;
+            return (struct piece){line, names->bytes - (size_t)(line - names->text)};
         }
     }
     return (struct piece){0};
@@ -122,7 +112,7 @@ const char *names_text_device(const struct names_text *names, uint16_t vendor_id
     char key[8];
 
     snprintf(key, sizeof(key), "%04x", vendor_id);
-    struct piece vendor = find_outermost(all, key);
+    struct piece vendor = find_line(all, key);
     if (!vendor.start) {
         return NULL;
     }
@@ -143,7 +133,7 @@ const char *names_text_class(const struct names_text *names, uint16_t class_and_
         return NULL;
     }
     snprintf(key, sizeof(key), "C %02x", class_and_subclass >> 8);
-    struct piece class = find_outermost(classes, key);
+    struct piece class = find_line(classes, key);
     if (!class.start) {
         return NULL;
     }

@@ -40,7 +40,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
 {
     int result = __real_clock_gettime(clock, out);
 
-    if (clock == CLOCK_MONOTONIC) {
+    if (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_COARSE) {
         uint64_t ns = (uint64_t)out->tv_sec * 1000000000 + (uint64_t)out->tv_nsec;
         ns = ns * atomic_load(&fake_time_scale) + atomic_load(&slept_ns);
         out->tv_sec = (time_t)(ns / 1000000000);

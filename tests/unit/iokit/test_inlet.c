@@ -78,7 +78,7 @@ static void tap_bring(struct tap *tap)
 {
     tap->brought++;
     if (wire_bell_advance(&tap->bell)) {
-        wire_bell_wake(&tap->bell);
+        wire_bell_wake(&tap->bell, true);
     }
 }
 

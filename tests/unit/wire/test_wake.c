@@ -190,7 +190,7 @@ static void whoever_sleeps_is_woken(void **state)
         if (wire_wake_has_completion(channel.client)) {
             assert_took(&channel, next++);
         } else {
-            wire_bell_sleep(bell, listened);
+            wire_bell_sleep(bell, listened, true);
         }
     }
     pthread_join(thread, NULL);
