@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,12 @@ static void peer_fill(struct fake_peer *peer, const struct wire_message *request
         wire_put_u32(reply, 0);
         wire_put_u32(reply, 0);
         wire_put_u64(reply, 0);
+        break;
+    case WIRE_SLOTS: /* a file that is no memory of slots */
+        wire_put_u32(reply, 31);
+        if (has_fd) {
+            wire_put_fd(reply, open("/dev/null", O_RDWR | O_CLOEXEC));
+        }
         break;
     default:
         break;

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -159,6 +160,55 @@ static void a_call_channel_may_die_alone(void **state)
     assert_int_equal(peer.clients, 1);
 }
 
+/* The fourth call asks for call slots. Without them calls go by frames, and nobody asks again. */
+static void a_host_without_call_slots(void **state)
+{
+    static const enum fake_manner manners[] = {FAKE_REFUSE, FAKE_NO_FD, FAKE_PLAIN};
+    (void)state;
+    for (unsigned i = 0; i < sizeof(manners) / sizeof(manners[0]); i++) {
+        io_connect_t connection = open_first();
+        peer.manner[WIRE_SLOTS] = manners[i];
+        for (unsigned calls = 0; calls < 20; calls++) {
+            assert_int_equal(peer.seen[WIRE_SLOTS], calls < 4 ? i : i + 1);
+            assert_int_equal(call(connection), KERN_SUCCESS);
+        }
+        assert_int_equal(peer.seen[WIRE_CALL], (i + 1) * 20);
+        assert_int_equal(IOServiceClose(connection), KERN_SUCCESS);
+    }
+    setenv("DEXTLINK_SLOTS", "off", 1);
+    io_connect_t connection = open_first();
+    for (int calls = 0; calls < 20; calls++) {
+        assert_int_equal(call(connection), KERN_SUCCESS);
+    }
+    unsetenv("DEXTLINK_SLOTS");
+    assert_int_equal(peer.seen[WIRE_SLOTS], 3);
+    assert_int_equal(IOServiceClose(connection), KERN_SUCCESS);
+}
+
+static void a_call_channel_may_die_over_call_slots(void **state)
+{
+    static const struct {
+        enum fake_manner manner;
+        kern_return_t status;
+    } rows[] = {
+        {FAKE_HANG_UP, MIG_SERVER_DIED},
+        {FAKE_DIE_IN_FRAME, MIG_SERVER_DIED},
+        {FAKE_RUBBISH, kIOReturnIPCError},
+        {FAKE_OTHER_REPLY, kIOReturnIPCError},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        io_connect_t connection = open_first();
+        peer.manner[WIRE_SLOTS] = rows[i].manner;
+        for (int calls = 0; calls < 3; calls++) {
+            assert_int_equal(call(connection), KERN_SUCCESS);
+        }
+        assert_int_equal(call(connection), rows[i].status);
+        assert_int_equal(call(connection), MACH_SEND_INVALID_DEST);
+        assert_int_equal(IOServiceClose(connection), KERN_SUCCESS);
+    }
+}
+
 static void an_open_without_a_channel_fails(void **state)
 {
     io_connect_t connection = 7;
@@ -214,6 +264,8 @@ int main(void)
         SESSION_TEST(a_host_that_never_greets_is_given_up),
         SESSION_TEST(a_failed_request_ends_the_session),
         SESSION_TEST(a_call_channel_may_die_alone),
+        SESSION_TEST(a_host_without_call_slots),
+        SESSION_TEST(a_call_channel_may_die_over_call_slots),
         SESSION_TEST(an_open_without_a_channel_fails),
         SESSION_TEST(the_end_of_events_is_the_end_of_the_host),
         SESSION_TEST(rubbish_for_events_is_the_end_of_the_host),
