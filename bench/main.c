@@ -1,6 +1,6 @@
 /*
- * dextbench: call round trips, DMA registration, MMIO, interrupts, NVMe and the vfio-user server,
- * embedded and through dextd.
+ * dextbench: call round trips, data, DMA registration, MMIO, interrupts, NVMe and the vfio-user
+ * server, embedded and through dextd.
  *
  * Each host is measured in a process of its own (this program with --measure), since a process
  * that has embedded a host stays with it.
@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "data.h"
 #include "dext-host.h"
 #include "dextd_child.h"
 #include "dma.h"
@@ -34,8 +35,8 @@
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 /* Words of the command line. */
-enum what { CALLS, DMA, INTERRUPTS, NVME, STARTUP, VFIO_USER, WHAT_COUNT };
-static const char *const words[WHAT_COUNT] = {"calls", "dma",     "interrupts",
+enum what { CALLS, DATA, DMA, INTERRUPTS, NVME, STARTUP, VFIO_USER, WHAT_COUNT };
+static const char *const words[WHAT_COUNT] = {"calls", "data",    "dma",      "interrupts",
                                               "nvme",  "startup", "vfio-user"};
 
 struct settings {
@@ -50,7 +51,7 @@ struct settings {
 };
 
 /* Of the rounds: interrupts sleep most of the time, and programs take theirs. */
-enum { DEVICES_MAX = 7, INTERRUPTS_EVERY = 20, STARTUP_EVERY = 1000 };
+enum { DEVICES_MAX = 8, DATA_EVERY = 10, INTERRUPTS_EVERY = 20, STARTUP_EVERY = 1000 };
 
 static bool has(const struct settings *settings, enum what what)
 {
@@ -64,7 +65,8 @@ static bool is_apart(const struct settings *settings)
 }
 
 static const char help[] =
-    "Usage: dextbench [OPTION]... [calls | dma | interrupts | nvme | startup | vfio-user]...\n"
+    "Usage: dextbench [OPTION]... [calls | data | dma | interrupts | nvme | startup | "
+    "vfio-user]...\n"
     "\n"
     "Measure the path from a client to a simulated device, in this process (embedded) and through\n"
     "dextd. Without a word for what: all.\n"
@@ -72,6 +74,9 @@ static const char help[] =
     "  calls   call round trips, busy and cold, beside a ping-pong between two processes and a\n"
     "          handoff through memory; calls by 4 threads; 100 idle connections; DMA registration\n"
     "          with many live regions, loads from mapped BARs\n"
+    "  data    the copy engine of a device beside memcpy of the same bytes; loads and stores "
+    "through\n"
+    "          direct BARs beside plain memory, through trapped ones beside a signal and a call\n"
     "  dma     register + unregister, one by one and by the batch, with many live regions, beside\n"
     "          ping-pongs and calls, and what a region takes of the host's memory\n"
     "  interrupts\n"
@@ -135,7 +140,7 @@ static int choose(struct settings *settings, char *const *chosen)
     for (; *chosen; chosen++) {
         if (!choose_one(settings, *chosen)) {
             fprintf(stderr,
-                    "dextbench: unexpected argument \"%s\": want calls, dma, interrupts, "
+                    "dextbench: unexpected argument \"%s\": want calls, data, dma, interrupts, "
                     "nvme, startup or vfio-user\n",
                     *chosen);
             return EXIT_USAGE;
@@ -230,6 +235,9 @@ static bool job_begin(struct job *job, const struct settings *settings)
         job->devices[job->device_count++] = BENCH_EDU;
         job->devices[job->device_count++] = BENCH_TESTDEV;
     }
+    if (has(settings, DATA)) {
+        job->devices[job->device_count++] = BENCH_DATA;
+    }
     if (has(settings, DMA)) {
         job->devices[job->device_count++] = BENCH_DMA;
     }
@@ -290,6 +298,9 @@ static json_object *job_measure(struct job *job, pid_t host)
     nvme_plan.host = host;
     if (is_apart(settings)) {
         place_on(1); /* who hears of them; threads of this side begin here */
+    }
+    if (ok && has(settings, DATA)) {
+        ok = add(figures, "data", data_measure(settings->plan.rounds / DATA_EVERY + 1));
     }
     if (ok && has(settings, DMA)) {
         ok = add(figures, "dma", dma_measure(&settings->plan, &job->pingpong, host));

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "calls.h"
+#include "data.h"
 #include "dma.h"
 #include "figures.h"
 #include "interrupts.h"
@@ -70,6 +71,9 @@ static void print_tables(json_object *embedded, json_object *dextd, json_object 
 {
     if (member(embedded, "config_read")) {
         print_calls(embedded, dextd);
+    }
+    if (member(embedded, "data")) {
+        data_report(member(embedded, "data"), member(dextd, "data"));
     }
     if (member(embedded, "dma")) {
         dma_report(member(embedded, "dma"), member(dextd, "dma"));

@@ -41,6 +41,26 @@ static int host_dma_write(void *host, uint64_t bus_address, const void *buffer, 
                              length);
 }
 
+static int host_dma_copy(void *host, uint64_t from, uint64_t to, size_t length)
+{
+    struct sim *sim = host;
+    struct dart *dart = sim->provider.dart;
+    struct dart_mapping *pinned;
+    size_t reached = 0;
+
+    if (length == 0 || !may_master(sim)) {
+        return -ENOTSUP;
+    }
+    const void *source =
+        dart_pin(dart, sim_fault_dma_address(sim, from), length, false, &reached, &pinned);
+    if (!source) {
+        return -ENOTSUP;
+    }
+    int result = reached == length ? host_dma_write(host, to, source, length) : -ENOTSUP;
+    dart_unpin(dart, pinned);
+    return result;
+}
+
 static void host_message(void *host, uint64_t address, uint32_t data)
 {
     struct sim *sim = host;
@@ -106,6 +126,7 @@ static void host_poll_wake(void *host)
 const struct model_host_ops sim_host_ops = {
     .dma_read = host_dma_read,
     .dma_write = host_dma_write,
+    .dma_copy = host_dma_copy,
     .message = host_message,
     .now_ns = host_now_ns,
     .timer_arm = host_timer_arm,

@@ -7,7 +7,6 @@
 #include "backend/sim_internal.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 
 /* The armed timer with the earliest deadline; count when none is armed. */
@@ -41,9 +40,9 @@ static void *timer_thread(void *context)
         } else {
             timers->timers[due].is_armed = false;
             sim->model->ops->timer(sim->model, due);
-            /* A timer that is always due must not keep everybody else from the device. */
+            /* A timer that is always due must not keep everybody else from the device: who waits
+             * for the lock has the turn. */
             sim_unlock(sim);
-            sched_yield();
             sim_lock(sim);
         }
     }

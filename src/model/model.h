@@ -59,6 +59,11 @@ struct model_host_ops {
      * all. */
     int (*dma_write)(void *host, uint64_t bus_address, const void *buffer, size_t length);
 
+    /* Copy from one bus address to another without a copy between: what dma_write says about the
+     * destination; -ENOTSUP, and nothing was written, where some of the source is not the host's to
+     * reach so or not the device's to read: dma_read and dma_write do it, and say what is wrong. */
+    int (*dma_copy)(void *host, uint64_t from, uint64_t to, size_t length);
+
     /* Send an MSI or MSI-X message: a memory write of data to address, as the device's message
      * capability or table tells. Never fails: a message nobody listens to is lost. */
     void (*message)(void *host, uint64_t address, uint32_t data);

@@ -56,6 +56,8 @@ static void finish(struct testdev *dev, enum testdev_copy_status status, enum co
 {
     dev->regs.copy_status = status;
     dev->regs.copy_error = error;
+    if (dev->regs.copy_began_ns != 0)
+        dev->regs.copy_time_ns = testdev_now(dev) - dev->regs.copy_began_ns;
     config_set_transactions_pending(&dev->config, false);
     if ((dev->regs.job.command & COMMAND_IRQ) != 0)
         testdev_fire(dev, dev->regs.job.vector);
@@ -110,6 +112,7 @@ void testdev_copy_written(struct testdev *dev)
     regs->job = regs->copy;
     regs->copy_done = 0;
     regs->copy_fault = 0;
+    regs->copy_began_ns = regs->copy_time_ns = 0;
     regs->copy_crc = 0;
     regs->copy_error = ERROR_NONE;
     enum copy_error error = check_job(dev, &regs->job);
@@ -188,6 +191,43 @@ static enum copy_error chunk_write(struct testdev *dev, uint64_t address, size_t
     return error_of(host->ops->dma_write(host->context, address, dev->bounce, length), ERROR_WRITE);
 }
 
+/* BAR 2 memory that a transfer may use where it lies; NULL when a bounce buffer must join it. */
+static uint8_t *local_whole(struct testdev *dev, uint64_t offset, size_t length)
+{
+    size_t piece = length;
+    uint8_t *local = local_piece(dev, offset, &piece);
+    return piece == length ? local : NULL;
+}
+
+/* A chunk with nothing between source and destination. False: it was not begun, and goes through
+ * the bounce buffer, which also finds out what is wrong with the source. */
+static bool chunk_in_place(struct testdev *dev, size_t length, enum copy_error *error)
+{
+    const struct model_host *host = &dev->model.host;
+    const struct testdev_copy_job *job = &dev->regs.job;
+    uint64_t from = job->source + dev->regs.copy_done;
+    uint64_t to = job->destination + dev->regs.copy_done;
+    bool is_local_source = (job->command & COMMAND_LOCAL_SOURCE) != 0;
+    bool is_local_destination = (job->command & COMMAND_LOCAL_DESTINATION) != 0;
+    uint8_t *local = NULL;
+    int rc;
+
+    if (is_local_source || is_local_destination) {
+        local = local_whole(dev, is_local_source ? from : to, length);
+        if (local == NULL || (is_local_source && is_local_destination))
+            return false;
+    }
+    dev->regs.copy_fault = is_local_destination ? from : to;
+    if (is_local_destination)
+        rc = host->ops->dma_read(host->context, from, local, length);
+    else if (is_local_source)
+        rc = host->ops->dma_write(host->context, to, local, length);
+    else
+        rc = host->ops->dma_copy(host->context, from, to, length);
+    *error = error_of(rc, is_local_destination ? ERROR_READ : ERROR_WRITE);
+    return rc != -ENOTSUP;
+}
+
 /* The pattern's bytes count from the start of the destination, not of the chunk. */
 static void chunk_fill(struct testdev *dev, size_t length)
 {
@@ -240,6 +280,8 @@ static enum copy_error chunk(struct testdev *dev, size_t length)
     uint64_t done = dev->regs.copy_done;
     enum copy_error error = ERROR_NONE;
 
+    if ((job->command & COMMAND_OPERATION) == OPERATION_COPY && chunk_in_place(dev, length, &error))
+        return error;
     if (reads_source(job->command)) {
         dev->regs.copy_fault = job->source + done;
         error = chunk_read(dev, job->source + done, length);
@@ -263,6 +305,8 @@ void testdev_copy_tick(struct testdev *dev)
 
     if (regs->copy_status != TESTDEV_COPY_RUNNING)
         return;
+    if (regs->copy_began_ns == 0)
+        regs->copy_began_ns = testdev_now(dev);
     for (unsigned requests = 0;
          requests < STEP_REQUESTS && budget != 0 && regs->copy_done < regs->job.length;
          requests++) {

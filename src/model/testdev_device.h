@@ -105,6 +105,7 @@ struct testdev_registers {
     struct testdev_copy_job job;  /* what is being worked on */
     uint32_t copy_status, copy_error, copy_crc;
     uint64_t copy_done, copy_fault;
+    uint64_t copy_began_ns, copy_time_ns; /* first request, 0 = not yet; from there to the end */
 
     uint64_t access_address, access_data;
     uint32_t access_command, access_status;

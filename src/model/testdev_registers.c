@@ -97,6 +97,7 @@ static const struct row rows[] = {
     {0x238, 8, READ, CONTENT(regs.copy_fault)},
     {0x240, 4, READ, CONTENT(regs.copy_error)},
     {0x244, 4, READ, CONTENT(regs.copy_crc)},
+    {0x248, 8, READ, CONTENT(regs.copy_time_ns)},
 
     {0x280, 8, READ | WRITE, CONTENT(regs.access_address)},
     {0x288, 8, READ | WRITE, CONTENT(regs.access_data)},

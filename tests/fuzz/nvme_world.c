@@ -353,10 +353,15 @@ static bool storage_read_now(void *host, unsigned storage, uint64_t offset,
     return true;
 }
 
+/* The controller copies nothing in memory. */
+static int dma_copy(void *host, uint64_t from, uint64_t to, size_t length)
+{
+    return -ENOTSUP;
+}
+
 static const struct model_host_ops host_ops = {
-    dma_read,         dma_write,      message,
-    now_ns,           timer_arm,      timer_cancel,
-    storage_open,     storage_submit, storage_submit_direct,
+    dma_read,         dma_write,    dma_copy,     message,        now_ns,
+    timer_arm,        timer_cancel, storage_open, storage_submit, storage_submit_direct,
     storage_read_now, poll_wake,
 };
 

@@ -52,7 +52,7 @@ LINES = {
     "dextd --access ": {"open", "claimed"},
     "dextd --socket r": {"report.tar"},
     "dextbench v": {"vfio-user"},
-    "dextbench ": {"calls", "dma", "interrupts", "nvme", "startup", "vfio-user"},
+    "dextbench ": {"calls", "data", "dma", "interrupts", "nvme", "startup", "vfio-user"},
     "dextbench nvme --js": {"--json"},
     "dextbench --directory ": {"host"},
     "dext-vfio-user --log": {"--log-json"},

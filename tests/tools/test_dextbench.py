@@ -24,6 +24,12 @@ LOADS = [f"random_{what}_4k_depth_{depth}" for what in ("read", "write")
 INTERRUPTS = ["handler", "eventfd", "futex", "poll", "handoff"]
 RATIOS = {"handler_to_eventfd": ("handler", "eventfd"), "handler_to_futex": ("handler", "futex"),
           "poll_to_handoff": ("poll", "handoff")}
+ACCESSES = ["direct_load", "plain_load", "direct_store", "plain_store", "trapped_load",
+            "trapped_store", "mmio_read", "mmio_write", "step_over"]
+ACCESS_RATIOS = {"direct_load_to_plain": ("direct_load", "plain_load"),
+                 "direct_store_to_plain": ("direct_store", "plain_store"),
+                 "trapped_load_to_floor": ("trapped_load", "step_over", "mmio_read"),
+                 "trapped_store_to_floor": ("trapped_store", "step_over", "mmio_write")}
 # The 60,000 of the default are those of the calls; maps are two processes' work each.
 STARTUP = ["true", "empty", "linked", "list", "dextd_1", "dextd_256"]
 VFIO_USER = ["vfio-user", "--rounds", "50", "--region-rounds", "5", "--live", "4000", "--dextd",
@@ -59,6 +65,37 @@ class Bench(toolstest.ToolTest):
                                delta=0.01 + threads["four_to_one"] / 100)
         self.assertEqual(host["idle"]["connections"], 100)
         self.assertGreaterEqual(host["idle"]["host_cpu_percent"], 0)
+
+    def test_every_data_figure_is_there(self):
+        result = run("--json", "--rounds", "100", "--dextd", DEXTD, "data", program=DEXTBENCH)
+        figures = json.loads(self.assert_fine(result))
+        self.assertEqual(set(figures), {"embedded", "dextd"})
+        for host in figures.values():
+            self.assertEqual(set(host), {"data"})
+            data = host["data"]
+            self.assertEqual(set(data), {"copies", *ACCESSES, *ACCESS_RATIOS})
+            self.assertEqual([(row["way"], row["bytes"]) for row in data["copies"]],
+                             [(way, size) for way in ("to_device", "to_memory", "in_memory")
+                              for size in (4096, 65536, 1 << 20, 16 << 20)])
+            for row in data["copies"]:
+                engine, floor = row["engine"]["p50_us"], row["memcpy"]["p50_us"]
+                self.assertGreater(engine, 0)
+                self.assertGreaterEqual(row["seen"]["p50_us"], engine)
+                self.assertAlmostEqual(row["engine_to_memcpy"], floor / engine,
+                                       delta=0.01 + row["engine_to_memcpy"] / 100)
+            for row in (data[name] for name in ACCESSES):
+                self.assertGreater(row["count"], 0)
+                self.assertLessEqual(row["p50_us"], row["p99_us"])
+            for ratio, (ours, *floors) in ACCESS_RATIOS.items():
+                if "trapped" in ratio: # those of direct ones have too few digits
+                    self.assertAlmostEqual(data[ratio], data[ours]["p50_us"] / sum(
+                        data[floor]["p50_us"] for floor in floors), delta=0.01)
+
+    def test_the_data_table(self):
+        text = self.assert_fine(run("--rounds", "20", "--dextd", DEXTD, "data", program=DEXTBENCH))
+        for line in ("load from a direct BAR", "SIGSEGV, to step over", "load against SIGSEGV"):
+            self.assertEqual(text.count(line), 1, line)
+        self.assertEqual(text.count("to_device, 4096 bytes"), 2)
 
     def test_every_dma_figure_is_there(self):
         result = run("--json", "dma", "--region-rounds", "5", "--dextd", DEXTD, program=DEXTBENCH)

@@ -16,15 +16,15 @@
 
 #include "host/shared_copy.h"
 
-#define ROOM 64
+#define ROOM 256
 
 static void test_every_alignment(void **state)
 {
     (void)state;
-    for (size_t shared_at = 0; shared_at < 9; shared_at++) {
+    for (size_t shared_at = 0; shared_at < 17; shared_at++) {
         for (size_t own_at = 0; own_at < 3; own_at++) {
-            for (size_t length = 0; length < 34; length++) {
-                _Alignas(8) unsigned char shared[ROOM], own[ROOM], back[ROOM];
+            for (size_t length = 0; length < 230; length++) {
+                _Alignas(16) unsigned char shared[ROOM], own[ROOM], back[ROOM];
                 memset(shared, 0xee, sizeof(shared));
                 memset(back, 0xee, sizeof(back));
                 for (unsigned i = 0; i < ROOM; i++) {
@@ -45,17 +45,17 @@ static void test_every_alignment(void **state)
     }
 }
 
-static _Alignas(8) unsigned char polled[24];
+static _Alignas(16) unsigned char polled[160];
 static bool is_over;
 
 static void *write_words(void *opaque)
 {
     (void)opaque;
-    unsigned char zeros[24] = {0}, ones[24];
+    unsigned char zeros[160] = {0}, ones[160];
     memset(ones, 0xff, sizeof(ones));
     for (unsigned i = 0; i < 20000; i++) {
-        /* Starts and ends off the words' bounds. */
-        shared_copy_to(polled + 5, i % 2 ? ones : zeros, 17);
+        /* Starts and ends off the words' bounds; long enough for blocks. */
+        shared_copy_to(polled + 5, i % 2 ? ones : zeros, 150);
     }
     __atomic_store_n(&is_over, true, __ATOMIC_RELEASE);
     return NULL;
@@ -69,8 +69,10 @@ static void test_words_are_whole(void **state)
     unsigned torn = 0;
     while (!__atomic_load_n(&is_over, __ATOMIC_ACQUIRE)) {
         uint64_t word;
-        shared_copy_from((unsigned char *)&word, polled + 8, sizeof(word));
-        torn += word != 0 && word != UINT64_MAX;
+        for (unsigned at = 8; at < 152; at += 8) {
+            shared_copy_from((unsigned char *)&word, polled + at, sizeof(word));
+            torn += word != 0 && word != UINT64_MAX;
+        }
     }
     assert_int_equal(pthread_join(writer, NULL), 0);
     assert_int_equal(torn, 0);

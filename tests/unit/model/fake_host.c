@@ -68,6 +68,18 @@ static int dma_write(void *host, uint64_t bus_address, const void *buffer, size_
     return rc;
 }
 
+static int dma_copy(void *host, uint64_t from, uint64_t to, size_t length)
+{
+    struct fake_host *fake = host;
+    uint64_t inside = from - FAKE_MEMORY_START;
+
+    if (!fake->copies_direct || !is_master(fake) || inside >= FAKE_MEMORY_BYTES ||
+        length > FAKE_MEMORY_BYTES - inside)
+        return -ENOTSUP;
+    fake->copied_direct++;
+    return dma_write(host, to, fake->memory + inside, length);
+}
+
 static void message(void *host, uint64_t address, uint32_t data)
 {
     struct fake_host *fake = host;
@@ -217,9 +229,8 @@ static void poll_wake(void *host)
 }
 
 static const struct model_host_ops host_ops = {
-    dma_read,         dma_write,      message,
-    now_ns,           timer_arm,      timer_cancel,
-    storage_open,     storage_submit, storage_submit_direct,
+    dma_read,         dma_write,    dma_copy,     message,        now_ns,
+    timer_arm,        timer_cancel, storage_open, storage_submit, storage_submit_direct,
     storage_read_now, poll_wake,
 };
 

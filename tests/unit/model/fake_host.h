@@ -47,7 +47,9 @@ struct fake_host {
     struct fake_storage storages[FAKE_STORAGES];
     struct model_storage_request operations[FAKE_OPERATIONS]; /* submitted, first comes first */
     unsigned operation_count;
-    bool reads_now;      /* storage_read_now works */
+    bool reads_now;     /* storage_read_now works */
+    bool copies_direct; /* dma_copy works */
+    unsigned copied_direct;
     bool submits_direct; /* storage_submit_direct works; it takes the data at once */
     unsigned reads_done_now, submitted_direct;
     bool is_woken;         /* ops->poll is due now */

@@ -86,6 +86,41 @@ static void copies_any_size(void **state)
     assert_true(fake->dma_longest <= 65536);
 }
 
+static void copies_in_place(void **state)
+{
+    struct fake_host *fake = *state;
+    uint8_t *target = fake->memory + FAKE_MEMORY_BYTES / 2;
+
+    fake->copies_direct = true;
+    memset(target, 0xee, 200001);
+    command(fake, BUS(3), BUS(FAKE_MEMORY_BYTES / 2), 200000, COPY);
+    expect_end(fake, DONE, 0, 200000, 0);
+    assert_memory_equal(target, fake->memory + 3, 200000);
+    assert_int_equal(target[200000], 0xee);
+    assert_int_not_equal(fake->copied_direct, 0);
+    assert_int_equal(fake->dma_calls, fake->copied_direct); /* no other access */
+    /* What is wrong with a source is found out by reading it. */
+    command(fake, BUS(FAKE_MEMORY_BYTES) - 100, BUS(0), 200, COPY);
+    expect_end(fake, FAILED, 1, 0, BUS(FAKE_MEMORY_BYTES) - 100);
+    command(fake, BUS(0), BUS(FAKE_MEMORY_BYTES) - 100, 200, COPY);
+    expect_end(fake, FAILED, 2, 0, BUS(0) + FAKE_MEMORY_BYTES - 100);
+}
+
+static void tells_how_long_it_took(void **state)
+{
+    struct fake_host *fake = *state;
+
+    command(fake, BUS(0), BUS(FAKE_MEMORY_BYTES / 2), 300000, COPY); /* two steps */
+    assert_int_equal(fake_run(fake, 1), 1);
+    assert_true(fake_read(fake, 0, 0x248, 8) == 0);
+    fake->now_ns += 777;
+    expect_end(fake, DONE, 0, 300000, 0);
+    assert_true(fake_read(fake, 0, 0x248, 8) == 777);
+    command(fake, BUS(0), BUS(0), 16, COPY | 0x800);
+    expect_end(fake, FAILED, 6, 0, 0);
+    assert_true(fake_read(fake, 0, 0x248, 8) == 0); /* it never began */
+}
+
 static void works_in_bounded_steps(void **state)
 {
     struct fake_host *fake = *state;
@@ -357,6 +392,8 @@ int main(void)
 #define FRESH(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
         FRESH(copies_any_size),
+        FRESH(copies_in_place),
+        FRESH(tells_how_long_it_took),
         FRESH(works_in_bounded_steps),
         FRESH(requests_keep_to_their_size),
         FRESH(fills_and_sums),
