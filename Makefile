@@ -10,14 +10,14 @@ TSAN_SUITES := unit,contract-short
 # Sanitizers and shared machines are slow: a test hangs when it takes this many times its limit.
 PATIENCE := --timeout-multiplier 4
 
-.PHONY: help build demo test bench bench-guest lint format clean setup setup-tests setup-guest
+.PHONY: help build demo test bench bench-guest lint format clean setup setup-tests setup-bench setup-guest
 
 help:
 	@echo 'make demo   install what is missing, build, drive a simulated device end to end'
 	@echo 'make test   every test, under AddressSanitizer, UBSan and ThreadSanitizer'
 	@echo 'make setup-guest  fetch QEMU and a Linux for the guest tests, which are skipped without'
 	@echo 'make build  optimised build in $(BUILD)/'
-	@echo 'make bench  figures: call round trip, DMA registration, NVMe'
+	@echo 'make bench  figures of every path beside its floor; JSON, plots and goals in $(BUILD)/bench-results'
 	@echo 'make bench-guest  figures of a guest on our NVMe beside QEMU'"'"'s own'
 	@echo 'make lint   style, layers, budgets, static analysis'
 	@echo 'make format rewrite the C sources in the house style'
@@ -28,6 +28,9 @@ setup:
 
 setup-tests:
 	@scripts/setup --tests
+
+setup-bench:
+	@scripts/setup --bench
 
 setup-guest:
 	@scripts/setup-guest
@@ -53,8 +56,8 @@ test: $(BUILD_ASAN)/build.ninja $(BUILD_TSAN)/build.ninja
 	@ninja -C $(BUILD_TSAN) --quiet
 	@scripts/run-tests $(BUILD_ASAN) $(BUILD_TSAN)@$(TSAN_SUITES) -- $(PATIENCE)
 
-bench: build
-	@$(BUILD)/bench/dextbench
+bench: build setup-bench
+	@scripts/bench --build $(BUILD) $(BENCH_ARGUMENTS)
 
 bench-guest: build setup-guest
 	@python3 tests/guest/bench.py $(BUILD)/tests/guest/programs \

@@ -15,11 +15,13 @@
 #include "apple-dext-client.h"
 #include "figures.h"
 #include "samples.h"
+#include "table.h"
 
 #define INTERLEAVE       500 /* of one kind, then as many of the next */
 #define WARM_UP          20  /* not timed, before each batch: busy is when others came before */
 #define COLD_US          20000
-#define THREADS          4
+#define THREADS_MOST     8
+#define CONNECTIONS      4 /* of as many threads */
 #define THREAD_TURNS     5
 #define IDLE_CONNECTIONS 100
 
@@ -173,7 +175,7 @@ static double run_turn(const io_connect_t *connections, unsigned connection_coun
                        unsigned thread_count, unsigned us)
 {
     struct turn turn = {.is_over = false};
-    struct caller callers[THREADS];
+    struct caller callers[THREADS_MOST];
     unsigned started = 0;
 
     double begin = clock_us();
@@ -206,12 +208,19 @@ static bool measure_threads(const io_connect_t *connections, uint64_t rounds, js
     static const struct {
         const char *key;
         unsigned connections, threads;
-    } kinds[] = {{"one", 1, 1}, {"four", 1, THREADS}, {"four_connections", THREADS, THREADS}};
-    double rates[3][THREAD_TURNS];
+    } kinds[] = {
+        {"one", 1, 1},
+        {"two", 1, 2},
+        {"four", 1, 4},
+        {"eight", 1, THREADS_MOST},
+        {"four_connections", CONNECTIONS, CONNECTIONS},
+    };
+    enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
+    double rates[KINDS][THREAD_TURNS];
     unsigned us = rounds >= 10000 ? 100000 : 10000;
 
     for (unsigned turn = 0; turn < THREAD_TURNS; turn++) {
-        for (size_t k = 0; k < 3; k++) {
+        for (size_t k = 0; k < KINDS; k++) {
             rates[k][turn] = run_turn(connections, kinds[k].connections, kinds[k].threads, us);
             if (rates[k][turn] <= 0) {
                 return false;
@@ -219,7 +228,7 @@ static bool measure_threads(const io_connect_t *connections, uint64_t rounds, js
         }
     }
     json_object *threads = json_object_new_object();
-    for (size_t k = 0; k < 3; k++) {
+    for (size_t k = 0; k < KINDS; k++) {
         qsort(rates[k], THREAD_TURNS, sizeof(rates[k][0]), compare);
         json_object_object_add(threads, kinds[k].key, figure_json(rates[k][THREAD_TURNS / 2]));
     }
@@ -295,7 +304,7 @@ bool calls_measure(uint8_t bus, uint64_t rounds, const struct calls_yardsticks *
 
     bool ok = open_more(connections, &have, 1, bus) &&
               measure_round_trips(connections[0], rounds, yardsticks, figures) &&
-              open_more(connections, &have, THREADS, bus) &&
+              open_more(connections, &have, CONNECTIONS, bus) &&
               measure_threads(connections, rounds, figures) &&
               open_more(connections, &have, IDLE_CONNECTIONS, bus) &&
               measure_idle(connections, have, host, rounds, figures);
@@ -305,40 +314,22 @@ bool calls_measure(uint8_t bus, uint64_t rounds, const struct calls_yardsticks *
     return ok;
 }
 
-static void print_figure(const char *label, double embedded, double dextd)
-{
-    printf("%-34s %9.2f %9s  %9.2f\n", label, embedded, "", dextd);
-}
-
 void calls_report(json_object *embedded, json_object *dextd)
 {
     static const struct {
         const char *key;
         const char *label;
-    } ratios[] = {
-        {"config_read_to_handoff", "  config read against handoff, p50"},
-        {"config_read_to_ping_pong", "  ... against ping-pong"},
-        {"config_read_to_ping_pong_cold", "  ... cold, against a cold ping-pong"},
-    };
-    static const struct {
-        const char *key;
-        const char *label;
     } rates[] = {
-        {"one", "  1 thread"},
+        {"one", "config reads a second, 1 thread"},
+        {"two", "  2 threads, one connection"},
         {"four", "  4 threads, one connection"},
+        {"eight", "  8 threads, one connection"},
         {"four_connections", "  4 threads, a connection each"},
     };
-    for (size_t i = 0; i < sizeof(ratios) / sizeof(*ratios); i++) {
-        print_figure(ratios[i].label, number_of(embedded, ratios[i].key),
-                     number_of(dextd, ratios[i].key));
-    }
-    puts("config reads per ms");
     for (size_t i = 0; i < sizeof(rates) / sizeof(*rates); i++) {
-        print_figure(rates[i].label,
-                     number_of(member(embedded, "threads_calls_per_s"), rates[i].key) / 1e3,
-                     number_of(member(dextd, "threads_calls_per_s"), rates[i].key) / 1e3);
+        table_figure(rates[i].label, member(embedded, "threads_calls_per_s"),
+                     member(dextd, "threads_calls_per_s"), rates[i].key);
     }
-    print_figure("host's CPU, 100 connections idle, %",
-                 number_of(member(embedded, "idle"), "host_cpu_percent"),
-                 number_of(member(dextd, "idle"), "host_cpu_percent"));
+    table_figure("host's CPU %, 100 idle connections", member(embedded, "idle"),
+                 member(dextd, "idle"), "host_cpu_percent");
 }

@@ -48,6 +48,7 @@ struct settings {
     const char *vfio_user; /* the server's program */
     const char *host;      /* --measure: which one, else NULL */
     bool json;
+    const char *output; /* a file that gets the JSON too; NULL: none */
 };
 
 /* Of the rounds: interrupts sleep most of the time, and programs take theirs. */
@@ -101,6 +102,7 @@ static const char help[] =
     "  --dextd PATH        the dextd to measure; default: DEXTD, else that of this build\n"
     "  --server PATH       the dext-vfio-user to measure; default: that of this build\n"
     "  --json              print JSON\n"
+    "  --output FILE       write the JSON to a file, whatever is printed\n"
     "  --help              print this\n";
 
 static int number(const char *name, const char *text, uint64_t *value)
@@ -152,12 +154,19 @@ static int choose(struct settings *settings, char *const *chosen)
 static int parse(struct settings *settings, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"rounds", required_argument, NULL, 'r'},  {"region-rounds", required_argument, NULL, 'g'},
-        {"live", required_argument, NULL, 'n'},    {"milliseconds", required_argument, NULL, 's'},
-        {"load", required_argument, NULL, 'l'},    {"directory", required_argument, NULL, 'D'},
-        {"dextd", required_argument, NULL, 'd'},   {"server", required_argument, NULL, 'v'},
-        {"measure", required_argument, NULL, 'm'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+        {"rounds", required_argument, NULL, 'r'},
+        {"region-rounds", required_argument, NULL, 'g'},
+        {"live", required_argument, NULL, 'n'},
+        {"milliseconds", required_argument, NULL, 's'},
+        {"load", required_argument, NULL, 'l'},
+        {"directory", required_argument, NULL, 'D'},
+        {"dextd", required_argument, NULL, 'd'},
+        {"server", required_argument, NULL, 'v'},
+        {"measure", required_argument, NULL, 'm'},
+        {"json", no_argument, NULL, 'j'},
+        {"output", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option;
     int status = 0;
@@ -195,6 +204,9 @@ static int parse(struct settings *settings, int argc, char **argv)
             break;
         case 'j':
             settings->json = true;
+            break;
+        case 'o':
+            settings->output = optarg;
             break;
         case 'h':
             fputs(help, stdout);
@@ -503,7 +515,7 @@ static int measure_all(const struct settings *settings)
         ok = startup != NULL;
     }
     if (ok) {
-        report(embedded, dextd, startup, settings->json);
+        ok = report(embedded, dextd, startup, settings->json, settings->output);
     }
     json_object_put(embedded);
     json_object_put(dextd);

@@ -9,8 +9,9 @@
 #include <json-c/json.h>
 #include <stdbool.h>
 
-/** Print tables, or one JSON object with all there is. NULL: not measured. Arguments are borrowed.
- */
-void report(json_object *embedded, json_object *dextd, json_object *startup, bool as_json);
+/** Print tables, or one JSON object with all there is, which also goes to a file unless path is
+ * NULL. Other arguments are borrowed; NULL: not measured. false with one line: the file failed. */
+bool report(json_object *embedded, json_object *dextd, json_object *startup, bool as_json,
+            const char *path);
 
 #endif

@@ -36,13 +36,13 @@ static int compare(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* The smallest sample that so many in a thousand of all samples do not exceed. */
-static double percentile_us(const struct samples *samples, size_t thousandths)
+/* The smallest sample that so many in a hundred thousand of all samples do not exceed. */
+static double quantile_us(const struct samples *samples, size_t hundred_thousandths)
 {
     if (samples->count == 0) {
         return 0;
     }
-    size_t rank = (samples->count * thousandths + 999) / 1000;
+    size_t rank = (samples->count * hundred_thousandths + 99999) / 100000;
     return samples->us[rank > 0 ? rank - 1 : 0];
 }
 
@@ -53,14 +53,34 @@ json_object *figure_json(double value)
     return json_object_new_double_s(value, text);
 }
 
+/* What part of the samples is at most as long, finer towards the end: what a plot of the
+ * distribution is drawn from. */
+static json_object *distribution_json(const struct samples *samples)
+{
+    static const unsigned hundred_thousandths[] = {0,     1000,  2000,  5000,  10000, 20000, 30000,
+                                                   40000, 50000, 60000, 70000, 75000, 80000, 85000,
+                                                   90000, 92500, 95000, 97500, 98000, 99000, 99500,
+                                                   99800, 99900, 99950, 99980, 99990, 100000};
+    json_object *rows = json_object_new_array();
+
+    for (size_t i = 0; i < sizeof(hundred_thousandths) / sizeof(*hundred_thousandths); i++) {
+        json_object *row = json_object_new_array();
+        json_object_array_add(row, figure_json(hundred_thousandths[i] / 1e3));
+        json_object_array_add(row, figure_json(quantile_us(samples, hundred_thousandths[i])));
+        json_object_array_add(rows, row);
+    }
+    return rows;
+}
+
 json_object *samples_json(struct samples *samples)
 {
     json_object *object = json_object_new_object();
 
     qsort(samples->us, samples->count, sizeof(*samples->us), compare);
-    json_object_object_add(object, "p50_us", figure_json(percentile_us(samples, 500)));
-    json_object_object_add(object, "p99_us", figure_json(percentile_us(samples, 990)));
-    json_object_object_add(object, "p99_9_us", figure_json(percentile_us(samples, 999)));
+    json_object_object_add(object, "p50_us", figure_json(quantile_us(samples, 50000)));
+    json_object_object_add(object, "p99_us", figure_json(quantile_us(samples, 99000)));
+    json_object_object_add(object, "p99_9_us", figure_json(quantile_us(samples, 99900)));
+    json_object_object_add(object, "distribution", distribution_json(samples));
     json_object_object_add(object, "count", json_object_new_uint64(samples->count));
     return object;
 }

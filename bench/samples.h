@@ -27,8 +27,8 @@ void samples_add(struct samples *samples, double us);
 /** A number with four decimals. The caller's. */
 json_object *figure_json(double value);
 
-/** {"p50_us": ..., "p99_us": ..., "p99_9_us": ..., "count": ...}; sorts the samples. The caller's.
- */
+/** {"p50_us": ..., "p99_us": ..., "p99_9_us": ..., "distribution": [[percent, us], ...],
+ * "count": ...}; sorts the samples. The caller's. */
 json_object *samples_json(struct samples *samples);
 
 /** Microseconds of a clock that only goes forward. */

@@ -59,7 +59,7 @@ class Bench(toolstest.ToolTest):
             self.assertAlmostEqual(host[ratio], host[ours]["p50_us"] / host[floor]["p50_us"],
                                    delta=0.01 + host[ratio] / 100)
         threads = host["threads_calls_per_s"]
-        self.assertEqual(set(threads), {"one", "four", "four_connections", "four_to_one"})
+        self.assertEqual(set(threads), {"one", "two", "four", "eight", "four_connections", "four_to_one"})
         self.assertGreater(min(threads.values()), 0)
         self.assertAlmostEqual(threads["four_to_one"], threads["four"] / threads["one"],
                                delta=0.01 + threads["four_to_one"] / 100)
@@ -121,7 +121,7 @@ class Bench(toolstest.ToolTest):
         text = self.assert_fine(run("dma", "--region-rounds", "2", "--dextd", DEXTD,
                                     program=DEXTBENCH))
         for line, times in (("DMA regions in a shared file", 1), ("60000 live", 2),
-                            ("an entry of 256 / single", 6), ("most live / 1 live", 2),
+                            ("an entry of 256 ", 6), ("most live / 1 live", 2),
                             ("host's bytes a live region", 1)):
             self.assertEqual(text.count(line), times, line)
 
@@ -143,12 +143,31 @@ class Bench(toolstest.ToolTest):
                 self.assertAlmostEqual(times[ratio], times[ours]["p50_us"] / times[floor]["p50_us"],
                                        delta=0.01 + times[ratio] / 100)
 
-    def test_the_interrupt_table(self):
-        text = self.assert_fine(run("--rounds", "20", "--dextd", DEXTD, "interrupts",
-                                    program=DEXTBENCH))
+    def test_the_interrupt_table_and_a_file_beside_it(self):
+        with tempfile.TemporaryDirectory(prefix="dextbench-") as folder:
+            path = os.path.join(folder, "figures.json")
+            text = self.assert_fine(run("--rounds", "20", "--dextd", DEXTD, "--output", path,
+                                        "interrupts", program=DEXTBENCH))
+            with open(path, encoding="utf-8") as file:
+                figures = json.load(file)
         for line in ("vector fires, to the handler", "eventfd wake beside it",
-                     "handler against futex", "vector fires, to who polls", "poll against store"):
-            self.assertEqual(text.count(line), 1, line)
+                     "futex wake beside it", "vector fires, to who polls", "p99.9  floor"):
+            self.assertIn(line, text)
+        for host in figures.values():
+            for row in (host["interrupts"][name] for name in INTERRUPTS):
+                shares, values = zip(*row["distribution"])
+                self.assertEqual((shares[0], shares[-1]), (0, 100))
+                self.assertEqual(list(shares), sorted(shares))
+                self.assertEqual(list(values), sorted(values))
+                by_share = dict(row["distribution"])
+                self.assertEqual((by_share[50], by_share[99], by_share[99.9]),
+                                 (row["p50_us"], row["p99_us"], row["p99_9_us"]))
+
+    def test_a_file_that_cannot_be_written(self):
+        result = run("--rounds", "1000", "--dextd", DEXTD, "--output", "/nonexistent/figures.json",
+                     "startup", program=DEXTBENCH)
+        self.assertEqual(result.status, 1)
+        self.assertIn("/nonexistent/figures.json", result.err)
 
     def test_every_startup_figure_is_there(self):
         result = run("--json", "--rounds", "1000", "--dextd", DEXTD, "startup", program=DEXTBENCH)
