@@ -6,8 +6,9 @@
  * but that an aligned last word is written after the rest; the DART's lock orders one access of the
  * device with the next.
  *
- * Long runs go by vectors of two words, each accessed once and aligned: on 64-bit x86 and Arm no
- * word of them is torn. ThreadSanitizer knows only atomic words, and gets those.
+ * Long runs go by vectors of two words, or of four where the processor has them, each accessed once
+ * and aligned: on 64-bit x86 and Arm no word of them is torn. ThreadSanitizer knows only atomic
+ * words, and gets those.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -50,6 +51,62 @@
 typedef uint64_t shared_copy_pair __attribute__((vector_size(16), may_alias));
 #define SHARED_COPY_BLOCK (4 * sizeof(shared_copy_pair))
 
+#if defined(__x86_64__)
+#define SHARED_COPY_HAS_QUADS (SHARED_COPY_BY_BLOCKS && __builtin_cpu_supports("avx2"))
+#define SHARED_COPY_QUADS     __attribute__((target("avx2")))
+#else
+#define SHARED_COPY_HAS_QUADS false
+#define SHARED_COPY_QUADS
+#endif
+
+typedef uint64_t shared_copy_quad __attribute__((vector_size(32), may_alias));
+#define SHARED_COPY_LONG_BLOCK (4 * sizeof(shared_copy_quad))
+
+/* As below, by longer vectors. Only with SHARED_COPY_HAS_QUADS. */
+SHARED_COPY_QUADS static inline size_t shared_copy_long_blocks_to(unsigned char *shared,
+                                                                  const unsigned char *from,
+                                                                  size_t length)
+{
+    size_t done = 0;
+    for (; length - done >= SHARED_COPY_LONG_BLOCK; done += SHARED_COPY_LONG_BLOCK) {
+        volatile shared_copy_quad *to = (volatile shared_copy_quad *)(void *)(shared + done);
+        shared_copy_quad a, b, c, d; /* an array would go through memory */
+        memcpy(&a, from + done, sizeof(a));
+        memcpy(&b, from + done + sizeof(a), sizeof(b));
+        memcpy(&c, from + done + 2 * sizeof(a), sizeof(c));
+        memcpy(&d, from + done + 3 * sizeof(a), sizeof(d));
+        to[0] = a;
+        to[1] = b;
+        to[2] = c;
+        to[3] = d;
+    }
+    return done;
+}
+
+SHARED_COPY_QUADS static inline size_t shared_copy_long_blocks_from(unsigned char *to,
+                                                                    const unsigned char *shared,
+                                                                    size_t length)
+{
+    size_t done = 0;
+    for (; length - done >= SHARED_COPY_LONG_BLOCK; done += SHARED_COPY_LONG_BLOCK) {
+        const volatile shared_copy_quad *from =
+            (const volatile shared_copy_quad *)(const void *)(shared + done);
+        shared_copy_quad a = from[0], b = from[1], c = from[2], d = from[3];
+        memcpy(to + done, &a, sizeof(a));
+        memcpy(to + done + sizeof(a), &b, sizeof(b));
+        memcpy(to + done + 2 * sizeof(a), &c, sizeof(c));
+        memcpy(to + done + 3 * sizeof(a), &d, sizeof(d));
+    }
+    return done;
+}
+
+/* Whether a run is worth longer vectors, and lies right for them. */
+static inline bool shared_copy_is_long(const unsigned char *shared, size_t length)
+{
+    return length >= 2 * SHARED_COPY_LONG_BLOCK &&
+           (uintptr_t)shared % sizeof(shared_copy_quad) == 0 && SHARED_COPY_HAS_QUADS;
+}
+
 /* Whole blocks, as many as there are, where the shared side is aligned for them: bytes copied. */
 static inline size_t shared_copy_blocks_to(unsigned char *shared, const unsigned char *from,
                                            size_t length)
@@ -57,6 +114,9 @@ static inline size_t shared_copy_blocks_to(unsigned char *shared, const unsigned
     size_t done = 0;
     if (!SHARED_COPY_BY_BLOCKS || (uintptr_t)shared % sizeof(shared_copy_pair) != 0) {
         return 0;
+    }
+    if (shared_copy_is_long(shared, length)) {
+        done = shared_copy_long_blocks_to(shared, from, length);
     }
     for (; length - done >= SHARED_COPY_BLOCK; done += SHARED_COPY_BLOCK) {
         volatile shared_copy_pair *to = (volatile shared_copy_pair *)(void *)(shared + done);
@@ -76,6 +136,9 @@ static inline size_t shared_copy_blocks_from(unsigned char *to, const unsigned c
     size_t done = 0;
     if (!SHARED_COPY_BY_BLOCKS || (uintptr_t)shared % sizeof(shared_copy_pair) != 0) {
         return 0;
+    }
+    if (shared_copy_is_long(shared, length)) {
+        done = shared_copy_long_blocks_from(to, shared, length);
     }
     for (; length - done >= SHARED_COPY_BLOCK; done += SHARED_COPY_BLOCK) {
         const volatile shared_copy_pair *from =
