@@ -72,4 +72,4 @@ format: | setup-tests
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean:
-	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_TSAN) build-ci
+	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_TSAN) build-ci build-instructions

@@ -75,7 +75,18 @@ def text_of(number, unit):
     return digits + (unit if unit in ("×", "%") else f" {unit}")
 
 
+def copy(way, size=1 << 20):
+    """Speed of the copy engine against memcpy."""
+    def of(figures):
+        for row in find(figures, DATA + "copies"):
+            if (row["way"], row["bytes"]) == (way, size):
+                return row["engine_to_memcpy"]
+        raise KeyError(way)
+    return of
+
+
 SHARED = "dextd.dma.shared."
+DATA = "dextd.data."
 GOALS = [
     Goal("calls", "config read, busy", "handoff by spinning", 3, "×",
          ratio("dextd.config_read", "dextd.handoff")),
@@ -97,6 +108,18 @@ GOALS = [
          "×", ratio("dextd.interrupts.handler", "dextd.interrupts.eventfd")),
     Goal("interrupts", "vector fires, to a client that polls", "a store seen by who spins", 2, "×",
          ratio("dextd.interrupts.poll", "dextd.interrupts.handoff")),
+    Goal("data", "copy engine, 1 MiB of a client's memory to a BAR, speed", "memcpy of the same",
+         0.9, "×", copy("to_device"), at_least=True),
+    Goal("data", "copy engine, 1 MiB of a BAR to a client's memory, speed", "memcpy of the same",
+         0.9, "×", copy("to_memory"), at_least=True),
+    Goal("data", "load from a direct BAR", "plain memory", 1.1, "×",
+         value(DATA + "direct_load_to_plain")),
+    Goal("data", "store to a direct BAR", "plain memory", 1.1, "×",
+         value(DATA + "direct_store_to_plain")),
+    Goal("data", "load from a trapped BAR", "SIGSEGV + a call", 1.5, "×",
+         value(DATA + "trapped_load_to_floor")),
+    Goal("data", "store to a trapped BAR", "SIGSEGV + a call", 1.5, "×",
+         value(DATA + "trapped_store_to_floor")),
     Goal("vfio-user", "region read", "socket ping-pong", 1.3, "×",
          ratio("embedded.vfio_user.region_read", "embedded.vfio_user.ping_pong")),
     Goal("vfio-user", "DMA map + unmap, 60,000 live", "the same, 1 live", 1.2, "×",
@@ -120,8 +143,12 @@ def results(figures):
 
 
 def run_line(run):
-    return (f"{run['date']}, commit {run['commit']}: {run['processors']} × {run['processor']}, "
+    text = (f"{run['date']}, commit {run['commit']}: {run['processors']} × {run['processor']}, "
             f"{run['kernel']}, load {run['load_before']} before and {run['load_after']} after.")
+    if run["load_before"] > run["processors"] / 2:
+        text += ("\n**Taken while the machine was busy with other work: what spins or wakes somebody "
+                 "up is mostly noise.**")
+    return text
 
 
 def table(figures):

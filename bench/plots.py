@@ -25,6 +25,12 @@ DISTRIBUTIONS = {
         ("through dextd", "dextd.config_read_cold", False),
         ("host in the same process", "embedded.config_read_cold", False),
         ("floor: socket ping-pong", "dextd.ping_pong_cold", True)]),
+    "data": ("Loads from mapped BARs, through dextd", [
+        ("from a trapped BAR", "dextd.data.trapped_load", False),
+        ("from a direct BAR", "dextd.data.direct_load", False),
+        ("floor: SIGSEGV, stepped over", "dextd.data.step_over", True),
+        ("floor: MMIO read, a call", "dextd.data.mmio_read", True),
+        ("floor: from plain memory", "dextd.data.plain_load", True)]),
     "dma": ("Register and unregister a DMA region through dextd, 60,000 live", [
         ("single calls", "dextd.dma.shared.rows.-1.batch_1", False),
         ("an entry of a batch of 16", "dextd.dma.shared.rows.-1.batch_16", False),
@@ -124,8 +130,8 @@ def rate_tics(low, high):
     return ", ".join(f"{quoted(text)} {10.0 ** power:g}" for power, text in texts.items())
 
 
-def spread(heights, gap):
-    """Heights in their order, moved as little as it takes for them to be gap apart."""
+def spread(heights, gap, top=math.inf):
+    """Heights in their order, moved about as little as it takes to be gap apart and below top."""
     order = sorted(range(len(heights)), key=lambda index: heights[index])
     placed = [heights[index] for index in order]
     for _ in range(100):
@@ -134,6 +140,7 @@ def spread(heights, gap):
             if lack > 1e-9:
                 placed[i - 1] -= lack / 2
                 placed[i] += lack / 2
+        placed[-1] = min(placed[-1], top)
     return {index: height for index, height in zip(order, placed)}
 
 
@@ -151,16 +158,16 @@ def styled(series):
         ours, floors = ours + (not is_floor), floors + is_floor
 
 
-def draw_lines(folder, name, title, note, series, axes, low, high):
+def draw_lines(folder, name, title, note, series, axes, low, high, tics=time_tics):
     """series: (label, [(x, us)], is_floor), each with its name at the right end."""
     low, high = low / 1.5, high * 1.5
     ends = [math.log10(points[-1][1]) for _, points, _ in series]
     lines_each = 1 + max(label.count("\n") for label, _, _ in series)
     gap = (math.log10(high) - math.log10(low)) / 19 * lines_each
-    heights = spread(ends, gap)
+    heights = spread(ends, gap, math.log10(high) - gap / 4)
     right = max(points[-1][0] for _, points, _ in series)
     lines = [head(title, note), axes, "set logscale y", f"set yrange [{low:g}:{high:g}]",
-             f"set ytics ({time_tics(low, high)})", "set rmargin screen 0.70",
+             f"set ytics ({tics(low, high)})", "set rmargin screen 0.70",
              "set lmargin screen 0.10", "set bmargin screen 0.13"]
     plots = []
     for number, ((label, points, _), (colour, look)) in enumerate(zip(series, styled(series))):
@@ -210,6 +217,33 @@ def draw_live(figures, folder):
             "'60,000' 60000)\nset xlabel 'regions that live meanwhile'\nset xrange [1:60000]")
     draw_lines(folder, "live-regions", "Register and unregister one more DMA region, p50",
                note_of(figures), series, axes, min(everything), max(everything))
+
+
+def speed_tics(low, high):
+    """Of a logarithmic axis of MB/s."""
+    places = [step * 10.0 ** power for power in range(math.floor(math.log10(low)),
+                                                      math.ceil(math.log10(high)) + 1)
+              for step in (1, 2, 5)]
+    return ", ".join(f"{quoted(f'{place / 1e3:g} GB/s')} {place:g}" for place in places)
+
+
+def draw_copies(figures, folder):
+    """How fast the copy engine is, by size."""
+    rows = get(figures, "dextd.data.copies") or []
+    series = []
+    for way, text in (("to_device", "memory to BAR"), ("to_memory", "BAR to memory")):
+        for key, who, is_floor in (("engine", "copy engine", False), ("memcpy", "memcpy", True)):
+            points = [(row["bytes"], row["bytes"] / row[key]["p50_us"]) for row in rows
+                      if row["way"] == way and row[key]["p50_us"] > 0]
+            if points:
+                series.append((f"{who}, {text}", points, is_floor))
+    if not series:
+        return
+    everything = [speed for _, points, _ in series for _, speed in points]
+    axes = ("set logscale x 2\nset xtics ('4 KiB' 4096, '64 KiB' 65536, '1 MiB' 1048576, "
+            "'16 MiB' 16777216)\nset xrange [4096:16777300]\nset xlabel 'bytes copied at a time'")
+    draw_lines(folder, "copies", "Copy engine beside memcpy of the same bytes, p50",
+               note_of(figures), series, axes, min(everything), max(everything), speed_tics)
 
 
 def draw_threads(figures, folder):
@@ -287,5 +321,6 @@ def draw_all(figures, folder):
     for name in DISTRIBUTIONS:
         draw_distribution(figures, folder, name)
     draw_live(figures, folder)
+    draw_copies(figures, folder)
     draw_threads(figures, folder)
     draw_goals(figures, folder)

@@ -37,6 +37,14 @@ def host():
             "dma": {"shared": {"rows": rows, "last_to_first": 1, "host_bytes_per_region": 96}},
             "interrupts": {name: times(us) for name, us in (
                 ("handler", 24), ("eventfd", 20), ("futex", 19), ("poll", 0.5), ("handoff", 0.2))},
+            "data": {"copies": [{"way": way, "bytes": size, "engine_to_memcpy": 0.8 + size / (1 << 22),
+                                 "engine": times(size / 1e4), "memcpy": times(size / 2e4)}
+                                for way in ("to_device", "to_memory")
+                                for size in (1 << 12, 1 << 16, 1 << 20, 1 << 24)],
+                     "direct_load": times(0.001), "plain_load": times(0.001),
+                     "direct_load_to_plain": 1.05, "direct_store_to_plain": 1.2,
+                     "trapped_load": times(5), "step_over": times(2), "mmio_read": times(2),
+                     "trapped_load_to_floor": 1.25, "trapped_store_to_floor": 1.6},
             "nvme": {"rows": [{"memory": times(3), "file": times(4), "plain": times(2),
                                "io_uring": times(2.5)}]},
             "vfio_user": {"region_read": times(33), "ping_pong": times(30), "interrupt": times(40),
@@ -57,6 +65,9 @@ EXPECTED = [
     ("ping-pong as cold", 1.1, True), ("those of 1 thread", 0.9, False), ("", 0.1, True),
     ("the same, 1 live", 1, True), ("a single call", 0.05, True), ("", 96, True),
     ("eventfd wake", 1.2, True), ("a store seen by who spins", 2.5, False),
+    ("memcpy of the same", 1.05, True), ("memcpy of the same", 1.05, True),
+    ("plain memory", 1.05, True), ("plain memory", 1.2, False),
+    ("SIGSEGV + a call", 1.25, True), ("SIGSEGV + a call", 1.6, False),
     ("socket ping-pong", 1.1, True), ("the same, 1 live", 1.3, False), ("", 4, True),
     ("", 240, False), ("", 5, True), ("the same without, subtracted", 0.3, True)]
 
@@ -71,17 +82,19 @@ def judges():
 
 def leaves_out():
     figures = copy.deepcopy(FIGURES)
-    del figures["startup"], figures["dextd"]["interrupts"]
+    del figures["startup"], figures["dextd"]["interrupts"], figures["dextd"]["data"]["copies"]
     figures["dextd"]["dma"]["shared"]["rows"] = []
     left = [goal.part for goal, _ in goals.results(figures)]
-    return left == ["calls"] * 5 + ["DMA"] + ["vfio-user"] * 2, left
+    return left == ["calls"] * 5 + ["DMA"] + ["data"] * 4 + ["vfio-user"] * 2, left
 
 
 def keeps_apart():
     placed = plots.spread([1.0, 1.1, 5.0, 1.05], 1.0)
     order = sorted(placed, key=placed.get)
     gaps = [placed[b] - placed[a] for a, b in zip(order, order[1:])]
-    return order == [0, 3, 1, 2] and min(gaps) > 0.99 and abs(placed[2] - 5) < 1e-6, [str(placed)]
+    below = plots.spread([4.9, 5.0, 4.95], 1.0, 5.0)
+    return (order == [0, 3, 1, 2] and min(gaps) > 0.99 and abs(placed[2] - 5) < 1e-6
+            and max(below.values()) <= 5 and below[0] < below[2] < below[1]), [str(placed), str(below)]
 
 
 def run(*arguments):
@@ -97,7 +110,8 @@ def pictures(folder):
     if not shutil.which("gnuplot"):
         yield True, "pictures are drawn # SKIP gnuplot is not installed", []
         return
-    names = [*(f"latency-{name}" for name in plots.DISTRIBUTIONS), "live-regions", "threads", "goals"]
+    names = [*(f"latency-{name}" for name in plots.DISTRIBUTIONS), "live-regions", "copies",
+             "threads", "goals"]
     for name in names:
         svg, png = (folder / "out" / f"{name}.{suffix}" for suffix in ("svg", "png"))
         good = (svg.exists() and "</svg>" in svg.read_text(encoding="utf-8")
