@@ -96,6 +96,10 @@ def points(scratch):
         code, calls, text = machine.run()
         named = all(package in text for package in packages)
         yield code == 1 and not calls and named, f"{what}: names the packages, installs none", [text]
+    both = wanted("--ci", "--bench")
+    yield (set(both) == {*wanted("--ci"), *wanted("--bench")} and len(both) == len(set(both))
+           and "gnuplot-nox" in both and "clang" not in wanted("--bench")), \
+        "groups of packages add up", both
     yield full.run("--bogus")[0] == 2, "an unknown option is a usage error", []
 
 
