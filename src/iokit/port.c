@@ -237,10 +237,12 @@ void IONotificationPortSetDispatchQueue(IONotificationPortRef notify, dispatch_q
     notify->queue = queue;
     uint64_t generation = ++notify->generation;
     size_t queued = queue ? notify->queued : 0;
+    io_object_get(&notify->object); /* a message delivered meanwhile may destroy the port */
     pthread_mutex_unlock(&notify->lock);
     for (size_t i = 0; i < queued; i++) {
         port_give_turn(notify, queue, generation);
     }
+    io_object_put(&notify->object);
     io_wake_end(ended);
     if (before) {
         dispatch_release(before);

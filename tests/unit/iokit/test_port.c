@@ -140,13 +140,16 @@ static void destroy_own_port(struct port_message *message)
 static void a_port_may_be_destroyed_by_its_callback(void **state)
 {
     dispatch_queue_t queue = make_queue("a");
-    doomed = IONotificationPortCreate(MACH_PORT_NULL);
-    mach_port_t name = IONotificationPortGetMachPort(doomed);
-    port_enqueue(doomed, port_message_create(destroy_own_port));
-    enqueue(doomed, 1);
-    enqueue(doomed, 2);
-    IONotificationPortSetDispatchQueue(doomed, queue);
-    assert_true(comes_within(LONG_NS));
+    mach_port_t name = MACH_PORT_NULL;
+    for (unsigned i = 0; i < 1000; i++) { /* now and then before the queue has been set wholly */
+        doomed = IONotificationPortCreate(MACH_PORT_NULL);
+        name = IONotificationPortGetMachPort(doomed);
+        port_enqueue(doomed, port_message_create(destroy_own_port));
+        enqueue(doomed, 1);
+        enqueue(doomed, 2);
+        IONotificationPortSetDispatchQueue(doomed, queue);
+        assert_true(comes_within(LONG_NS));
+    }
     assert_false(comes_within(LOST_NS)); /* the two behind it are dropped */
     kern_return_t status;
     assert_null(io_name_find(name, IO_KIND_PORT, &status));
