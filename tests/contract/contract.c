@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -262,4 +263,13 @@ int contract_main(int argc, char **argv, const struct contract_suite *suite)
     /* No other host may answer where none of ours is. */
     setenv("DEXTLINK_SOCKET", "/nonexistent/dext.sock", 1);
     return contract.is_remote && !suite->has_own_host ? run_beside_dextd() : run_suite();
+}
+
+uint8_t *contract_map_apart(size_t bytes)
+{
+    void *apart = (void *)(uintptr_t)0x40000000; /* below what sanitizers keep for themselves */
+    uint8_t *address =
+        mmap(apart, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(address, MAP_FAILED);
+    return address;
 }

@@ -83,6 +83,9 @@ int contract_count_fds(int pid);
 /** Whether a condition came true within five seconds. */
 bool contract_eventually(bool (*is_true)(void *opaque), void *opaque);
 
+/** Private memory far from what the kernel gives out: parts that are unmapped stay unmapped. */
+uint8_t *contract_map_apart(size_t bytes);
+
 void contract_check_status(kern_return_t status, kern_return_t want, const char *what,
                            const char *file, int line);
 

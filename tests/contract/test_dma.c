@@ -84,8 +84,7 @@ static void the_segment_need_not_be_wanted(void **state)
 static void memory_that_is_not_there(void **state)
 {
     io_connect_t c = contract_claimed(TESTDEV);
-    uint8_t *hole = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(hole, MAP_FAILED);
+    uint8_t *hole = contract_map_apart(65536);
     munmap(hole + 32768, 4096);
     assert_int_not_equal(try_register(c, IOVA, (uintptr_t)hole, 65536), kIOReturnSuccess);
     assert_status(apple_dext_unregister_dma(c, IOVA), kIOReturnNotFound);

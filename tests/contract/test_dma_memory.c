@@ -282,7 +282,7 @@ static void engine_reports_where_it_faulted(void **state)
 static void memory_unmapped_under_the_device(void **state)
 {
     io_connect_t c = contract_claimed(TESTDEV);
-    uint8_t *memory = map_memory(65536, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    uint8_t *memory = contract_map_apart(65536);
     uint64_t bus = dma_register(c, SOURCE, memory, 65536);
     uint64_t word = 0;
     uint64_t value = 0;
