@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "figures.h"
 #include "nvme_driver.h"
 #include "plain_io.h"
 
@@ -335,6 +336,24 @@ static bool fill_memory(struct controller *controller)
     return ok;
 }
 
+/* What the host's processor time comes to: commands a second of a processor that does nothing else,
+ * and how many copies of the same bytes a command takes as long as. */
+static void add_host_figures(json_object *row, double copy_4k_us)
+{
+    static const char *const keys[] = {"memory", "file"};
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        json_object *figures = member(row, keys[i]);
+        double us = number_of(figures, "host_us");
+        if (us > 0 && copy_4k_us > 0) {
+            json_object_object_add(figures, "host_iops_per_core", figure_json(1e6 / us));
+            json_object_object_add(
+                figures, "host_to_copy",
+                figure_json(us / (copy_4k_us * number_of(row, "bytes") / COPY_BYTES)));
+        }
+    }
+}
+
 static bool measure_all(const struct nvme_plan *plan, struct controller *memory,
                         struct controller *drive, int fd, json_object *figures)
 {
@@ -356,6 +375,7 @@ static bool measure_all(const struct nvme_plan *plan, struct controller *memory,
         if (!row) {
             return false;
         }
+        add_host_figures(row, number_of(member(figures, "copy_4k"), "p50_us"));
         json_object_array_add(rows, row);
     }
     return true;

@@ -39,6 +39,8 @@ static void print_load(json_object *row)
     }
     printf(" %9.2f\n", number_of(row, "file_to_plain"));
     print_row("  processor time of the host, us", row, "host_us", 1);
+    print_row("\n  kIOPS a processor of the host", row, "host_iops_per_core", 1e-3);
+    print_row("\n  its time beside a copy of the bytes", row, "host_to_copy", 1);
     printf("\n");
     if (member(member(row, "file"), "p50_us")) {
         print_row("  latency p50, us", row, "p50_us", 1);

@@ -206,9 +206,9 @@ class Bench(toolstest.ToolTest):
             if nvme["io_uring_refusal"] is None:
                 who.add("io_uring")
             for row in nvme["rows"]:
-                self.check_load(row, who)
+                self.check_load(row, who, nvme["copy_4k"]["p50_us"])
 
-    def check_load(self, row, who):
+    def check_load(self, row, who, copy_us):
         self.assertEqual(set(row), {"name", "bytes", "depth", "file_to_plain", *who})
         self.assertEqual(row["bytes"], 4096 if "4k" in row["name"] else 131072)
         self.assertAlmostEqual(row["file_to_plain"], row["file"]["iops"] / row["plain"]["iops"],
@@ -221,6 +221,11 @@ class Bench(toolstest.ToolTest):
                                    delta=0.1)
             self.assertEqual("p50_us" in figures, row["depth"] == 1)
             self.assertEqual("host_us" in figures, name in ("memory", "file"))
+            if "host_us" in figures:
+                self.assertAlmostEqual(figures["host_iops_per_core"], 1e6 / figures["host_us"],
+                                       delta=1 + figures["host_iops_per_core"] / 100)
+                self.assertAlmostEqual(figures["host_to_copy"], figures["host_us"] / (
+                    copy_us * row["bytes"] / 4096), delta=0.1 + figures["host_to_copy"] / 100)
             if row["depth"] == 1:
                 self.assertGreater(figures["count"], 0)
                 self.assertLessEqual(figures["p50_us"], figures["p99_us"])
