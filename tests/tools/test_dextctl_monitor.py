@@ -65,6 +65,27 @@ class Json(toolstest.ToolTest):
                 user.kill()
                 user.wait()
 
+    def test_hosts_that_come_and_go(self):
+        """Also while they are asked: looks without a pause meet that."""
+        with tempfile.TemporaryDirectory(prefix="monitor-test-") as folder:
+            socket = Path(folder) / "dext.sock"
+            monitor = subprocess.Popen([DEXTCTL, "monitor", "--json", "--interval", "0.001"],
+                                       env=environment(socket), stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            try:
+                for _ in range(10):
+                    with Dextd(EDU, socket=socket) as dextd:
+                        state = None
+                        while state != "present":
+                            line = monitor.stdout.readline() or self.fail(monitor.stderr.read())
+                            state = next((d["state"] for d in json.loads(line)["devices"]
+                                          if d["state"] == "present"), None)
+                        dextd.stop(signal.SIGKILL)
+                self.assertIsNone(monitor.poll())
+            finally:
+                monitor.terminate()
+                monitor.communicate()
+
     def test_usage(self):
         self.assert_fails(run("monitor", "--device", EDU), 1, "wants a terminal")
         self.assert_fails(run("monitor", "01:00.0", "--device", EDU), 2, "too many arguments")

@@ -5,6 +5,7 @@
  */
 #include "monitor.h"
 
+#include <mach/mig_errors.h>
 #include <string.h>
 
 static struct monitor_device *find(struct monitor *monitor, const AppleDextInstance *instance)
@@ -105,7 +106,8 @@ kern_return_t monitor_look(struct monitor *monitor)
     size_t count = 0;
     kern_return_t code = apple_dext_list(&instances, &count);
 
-    if (code != KERN_SUCCESS) {
+    /* A host that ends while it is asked has no devices; the next look finds what is there then. */
+    if (code != KERN_SUCCESS && code != MACH_SEND_INVALID_DEST && code != MIG_SERVER_DIED) {
         return code;
     }
     update_devices(monitor, instances, count);
