@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "samples.h"
-#include "wire/spin.h"
+#include "base/pause.h"
 
 #define PATIENCE_US   5e6
 #define SPINS_A_YIELD 100000 /* for a machine where the other needs this processor */
@@ -40,7 +40,7 @@ static void answer(struct handoff_memory *shared)
             last = there;
             atomic_store_explicit(&shared->back, there, memory_order_release);
         }
-        wire_pause();
+        pause_processor();
         if (spins % SPINS_A_YIELD == 0) {
             sched_yield();
         }
@@ -123,7 +123,7 @@ bool handoff_once(struct handoff *handoff)
     atomic_store_explicit(&shared->there, number, memory_order_release);
     for (uint64_t spins = 1; atomic_load_explicit(&shared->back, memory_order_acquire) != number;
          spins++) {
-        wire_pause();
+        pause_processor();
         if (spins % SPINS_A_CHECK == 0) {
             double now = clock_us();
             begin = begin > 0 ? begin : now;

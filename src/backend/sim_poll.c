@@ -10,18 +10,10 @@
 #include <sched.h>
 #include <sys/prctl.h>
 
+#include "base/pause.h"
+
 #define LOOKS          48   /* between two looks at the clock: about MODEL_POLL_SPIN_NS */
 #define TIMER_SLACK_NS 1000 /* the default would double short sleeps */
-
-/* Say that this is a loop that waits: good for the other thread of the core. */
-static void relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
 
 static void spin(struct sim *sim)
 {
@@ -31,7 +23,7 @@ static void spin(struct sim *sim)
             atomic_load_explicit(&sim->poll.is_woken, memory_order_relaxed)) {
             return;
         }
-        relax();
+        pause_processor();
     }
     /* Who waits for a processor is more likely to have work for us than another look. */
     sched_yield();

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/pause.h"
 #include "base/status.h"
 #include "base/trace.h"
 #include "host/host.h"
@@ -220,7 +221,7 @@ static bool channel_poll(struct call_channel *channel, const struct wire_turn *t
         bool is_thorough = round % POLLS_A_SWEEP == 0;
         watch.served +=
             channel_serve_slots(channel, is_thorough ? WIRE_SLOT_COUNT : channel->lively);
-        wire_pause();
+        pause_processor();
         if (round % POLLS_A_LOOK == 0 && !channel_look(channel, &watch)) {
             break;
         }

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/pause.h"
 #include "wire/slots.h"
 #include "wire/spin.h"
 
@@ -123,7 +124,7 @@ static void client_spin(struct wire_slot_client *client, struct wire_slot *slot,
     }
     for (unsigned i = 1; mark_is_pending(atomic_load_explicit(&slot->mark, memory_order_relaxed));
          i++) {
-        wire_pause();
+        pause_processor();
         if (i % SPINS_A_LOOK_AT_THE_CLOCK) {
             continue;
         }

@@ -1,5 +1,5 @@
 /*
- * Waiting without sleeping: how to, how many may at once, and on how many processors.
+ * Waiting without sleeping: how many may at once, and on how many processors.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,16 +8,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/** What a loop does that waits for another processor's store. */
-static inline void wire_pause(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
 
 /** Processors this process may run on, as they were at the first call. At least 1. Any thread. */
 unsigned wire_processor_count(void);

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "wire/spin.h"
+#include "base/pause.h"
 
 int pair_set_up(void **state)
 {
@@ -125,7 +125,7 @@ static void *host_main(void *opaque)
         wire_slot_host_set_awake(&pair->host, true);
         for (unsigned i = 0; i <= pair->polls && pair->ends[1] >= 0; i++) {
             i = host_serve(pair) ? 0 : i;
-            wire_pause();
+            pause_processor();
         }
     }
     return NULL;
