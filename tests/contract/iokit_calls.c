@@ -17,7 +17,7 @@
 
 static const char *const devices[] = {"edu,addr=01:00.0", "testdev,addr=02:00.0",
                                       "testdev,addr=03:00.0,ready_after_ns=400000000", NULL};
-enum { SLOW = 0x03 };
+enum { SLOW = 0x03, SLOW_NS = 400000000 };
 
 static void seventeen_scalars_are_not_sent(void **state)
 {
@@ -200,9 +200,19 @@ static void read_only_is_the_drivers_choice(void **state)
 
 struct resetter {
     io_connect_t connection;
+    io_connect_t other; /* tells that the reset has begun: the state is answered meanwhile */
+    uint64_t begun_ns;  /* before the reset was asked for */
     _Atomic bool is_done;
+    pthread_t thread;
     kern_return_t status;
 };
+
+static uint64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 static void *reset_slowly(void *opaque)
 {
@@ -212,34 +222,42 @@ static void *reset_slowly(void *opaque)
     return NULL;
 }
 
-static void start_slow_reset(struct resetter *resetter, pthread_t *thread)
+/* Returns with the reset under way; on a machine that was busy elsewhere for long, over. */
+static void start_slow_reset(struct resetter *resetter)
 {
-    assert_int_equal(pthread_create(thread, NULL, reset_slowly, resetter), 0);
-    usleep(100000);
-    assert_false(resetter->is_done);
+    AppleDextDeviceState device = {0};
+    resetter->connection = contract_claimed(SLOW);
+    resetter->other = contract_connect(SLOW);
+    resetter->begun_ns = clock_ns();
+    assert_int_equal(pthread_create(&resetter->thread, NULL, reset_slowly, resetter), 0);
+    while (device.presence != APPLE_DEXT_RESETTING && !resetter->is_done)
+        assert_ok(apple_dext_get_device_state(resetter->other, &device));
+}
+
+/* The device needs so long: what returned earlier did not wait for it. */
+static void end_slow_reset(struct resetter *resetter)
+{
+    assert_true(clock_ns() - resetter->begun_ns >= SLOW_NS);
+    pthread_join(resetter->thread, NULL);
+    assert_ok(resetter->status);
 }
 
 static void map_waits_for_calls(void **state)
 {
-    struct resetter resetter = {.connection = contract_claimed(SLOW)};
+    struct resetter resetter = {0};
     mach_vm_address_t address;
     mach_vm_size_t size;
-    pthread_t thread;
-    start_slow_reset(&resetter, &thread);
+    start_slow_reset(&resetter);
     assert_ok(map(resetter.connection, 5, kIOMapAnywhere, &address, &size));
-    assert_true(resetter.is_done);
-    pthread_join(thread, NULL);
-    assert_ok(resetter.status);
+    end_slow_reset(&resetter);
 }
 
 static void close_waits_for_calls(void **state)
 {
-    struct resetter resetter = {.connection = contract_claimed(SLOW)};
-    pthread_t thread;
-    start_slow_reset(&resetter, &thread);
+    struct resetter resetter = {0};
+    start_slow_reset(&resetter);
     assert_ok(IOServiceClose(resetter.connection));
-    pthread_join(thread, NULL);
-    assert_ok(resetter.status);
+    end_slow_reset(&resetter);
 }
 
 int main(int argc, char **argv)
