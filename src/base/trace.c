@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+_Atomic enum trace_state trace_state;
 static pthread_once_t trace_once = PTHREAD_ONCE_INIT;
 static int trace_fd = -1;
 static _Atomic uint64_t trace_next_id;
@@ -25,6 +26,7 @@ static void trace_open(void)
 {
     const char *path = getenv("DEXTLINK_TRACE");
     if (!path || !*path) {
+        atomic_store(&trace_state, TRACE_OFF);
         return;
     }
     trace_fd = strcmp(path, "-") == 0 ? STDERR_FILENO
@@ -33,12 +35,13 @@ static void trace_open(void)
         fprintf(stderr, "dextlink: DEXTLINK_TRACE=%s: %s\n", path, strerror(errno));
     }
     atomic_store(&trace_next_id, (uint64_t)getpid() << 32);
+    atomic_store(&trace_state, trace_fd >= 0 ? TRACE_ON : TRACE_OFF);
 }
 
-int trace_is_on(void)
+bool trace_look(void)
 {
     pthread_once(&trace_once, trace_open);
-    return trace_fd >= 0;
+    return atomic_load(&trace_state) == TRACE_ON;
 }
 
 uint64_t trace_new_call(void)
@@ -70,11 +73,8 @@ void trace_end_call(uint64_t outer)
     trace_call_id = outer;
 }
 
-void trace_hop(const char *hop, const char *format, ...)
+void trace_write(const char *hop, const char *format, ...)
 {
-    if (!trace_is_on()) {
-        return;
-    }
     int saved_errno = errno;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
