@@ -8,6 +8,8 @@
  *   out SELECTOR INDEX BITS NTH   bits of an output are flipped
  *   set SELECTOR INDEX VALUE NTH  an output is this
  *   count SELECTOR BY             so many outputs fewer
+ *   word SELECTOR INDEX BITS NTH  bits of a 64-bit word of the reply's structure are flipped
+ *   cut SELECTOR BYTES            so many bytes of the reply's structure fewer
  *   skip SELECTOR NTH             success without the driver
  *   sticky SELECTOR               outputs keep the bits they once had
  *   mute SELECTOR                 to other clients than the first the outputs are 0
@@ -56,6 +58,16 @@ kern_return_t __real_IOConnectCallScalarMethod(io_connect_t connection, uint32_t
 kern_return_t __wrap_IOConnectCallScalarMethod(io_connect_t connection, uint32_t selector,
                                                const uint64_t *in, uint32_t in_count, uint64_t *out,
                                                uint32_t *out_count);
+kern_return_t __real_IOConnectCallMethod(io_connect_t connection, uint32_t selector,
+                                         const uint64_t *in, uint32_t in_count,
+                                         const void *in_structure, size_t in_bytes, uint64_t *out,
+                                         uint32_t *out_count, void *out_structure,
+                                         size_t *out_bytes);
+kern_return_t __wrap_IOConnectCallMethod(io_connect_t connection, uint32_t selector,
+                                         const uint64_t *in, uint32_t in_count,
+                                         const void *in_structure, size_t in_bytes, uint64_t *out,
+                                         uint32_t *out_count, void *out_structure,
+                                         size_t *out_bytes);
 kern_return_t __real_IOConnectCallAsyncScalarMethod(io_connect_t connection, uint32_t selector,
                                                     mach_port_t port, uint64_t *reference,
                                                     uint32_t reference_count, const uint64_t *in,
@@ -174,15 +186,10 @@ static void change_outputs(io_connect_t connection, uint32_t selector, uint64_t 
     }
 }
 
-kern_return_t __wrap_IOConnectCallScalarMethod(io_connect_t connection, uint32_t selector,
-                                               const uint64_t *in, uint32_t in_count, uint64_t *out,
-                                               uint32_t *out_count)
+/* What the rules make of an answer. */
+static kern_return_t change_answer(io_connect_t connection, uint32_t selector, uint64_t *out,
+                                   uint32_t *out_count, kern_return_t code)
 {
-    if (is_skipped(selector, out, out_count)) {
-        return KERN_SUCCESS;
-    }
-    kern_return_t code =
-        __real_IOConnectCallScalarMethod(connection, selector, in, in_count, out, out_count);
     if (code == KERN_SUCCESS && out_count) {
         change_outputs(connection, selector, out, out_count);
     }
@@ -198,6 +205,47 @@ kern_return_t __wrap_IOConnectCallScalarMethod(io_connect_t connection, uint32_t
         }
     }
     return code;
+}
+
+kern_return_t __wrap_IOConnectCallScalarMethod(io_connect_t connection, uint32_t selector,
+                                               const uint64_t *in, uint32_t in_count, uint64_t *out,
+                                               uint32_t *out_count)
+{
+    if (is_skipped(selector, out, out_count)) {
+        return KERN_SUCCESS;
+    }
+    kern_return_t code =
+        __real_IOConnectCallScalarMethod(connection, selector, in, in_count, out, out_count);
+    return change_answer(connection, selector, out, out_count, code);
+}
+
+static void change_structure(uint32_t selector, uint64_t *words, size_t *bytes)
+{
+    for (struct rule *rule = NULL; (rule = next_rule(rule, "word")) != NULL;) {
+        const uint64_t *a = rule->arguments;
+        if (is_of(rule, selector) && is_turn(rule, a[3]) && (a[1] + 1) * sizeof(*words) <= *bytes) {
+            words[a[1]] ^= a[2];
+        }
+    }
+    struct rule *cut = next_rule(NULL, "cut");
+    if (cut && is_of(cut, selector) && cut->arguments[1] <= *bytes) {
+        *bytes -= (size_t)cut->arguments[1];
+    }
+}
+
+kern_return_t __wrap_IOConnectCallMethod(io_connect_t connection, uint32_t selector,
+                                         const uint64_t *in, uint32_t in_count,
+                                         const void *in_structure, size_t in_bytes, uint64_t *out,
+                                         uint32_t *out_count, void *out_structure,
+                                         size_t *out_bytes)
+{
+    kern_return_t code =
+        __real_IOConnectCallMethod(connection, selector, in, in_count, in_structure, in_bytes, out,
+                                   out_count, out_structure, out_bytes);
+    if (code == KERN_SUCCESS && out_structure) {
+        change_structure(selector, out_structure, out_bytes);
+    }
+    return change_answer(connection, selector, out, out_count, code);
 }
 
 kern_return_t __wrap_IOConnectCallAsyncScalarMethod(io_connect_t connection, uint32_t selector,

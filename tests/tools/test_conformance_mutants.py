@@ -16,14 +16,15 @@ DEVICE = "testdev,addr=02:00.0,aperture=8G"
 OK, ANY = 0, 1
 BAD, BUSY, UNSUPPORTED, NOT_OPEN = 0xe00002c2, 0xe00002d5, 0xe00002c7, 0xe00002cd
 STILL_OPEN, NOT_READY, NO_SPACE, OVERRUN = 0xe00002d2, 0xe00002d8, 0xe00002db, 0xe00002e8
-NOT_FOUND, NOT_RESPONDING, DEAD = 0xe00002f0, 0xe00002ed, 0x10000003
+NOT_FOUND, NOT_RESPONDING, DEAD, ABORTED = 0xe00002f0, 0xe00002ed, 0x10000003, 0xe00002eb
 ONES = 0xffffffff
 SELECTORS = ["GetIdentity", "Claim", "Terminate", "AllocateDMABuffer", "FreeDMABuffer",
              "RegisterDMARegion", "UnregisterDMARegion", "ProbeDMARegion", "ConfigRead",
              "ConfigWrite", "GetBARInfo", "MMIORead", "MMIOWrite", "SetupInterrupts",
              "CheckInterrupt", "WaitInterrupt", "SetIRQMask", "ResetDevice"]
-EXTENSIONS = {"GetCapabilities": 64, "GetStatistics": 67, "GetDeviceState": 68,
-              "GetCallCounts": 69}
+EXTENSIONS = {"GetCapabilities": 64, "RegisterDMARegions": 65, "UnregisterDMARegions": 66,
+              "GetStatistics": 67, "GetDeviceState": 68, "GetCallCounts": 69, "ReadCalls": 70,
+              "ListDMARegions": 71, "GetBARRanges": 72, "RegisterDMASegments": 74}
 
 
 def rule(kind, *numbers):
@@ -140,6 +141,25 @@ WRONG = {
     "ResetDevice.interrupts": code(13, STILL_OPEN, OK),
     "ResetDevice.clients": rule("set", 8, 0, 0xffff),
     "ResetDevice.generation": rule("set", 68, 1, 0),
+    "RegisterDMARegions.extension": rule("word", 65, 5, 0x1000),
+    "RegisterDMARegions.shape": code(65, BAD, OK, 5),
+    "RegisterDMARegions.undone": rule("word", 65, 6, ABORTED),
+    "RegisterDMARegions.each": rule("word", 65, 8, 0x1000),
+    "UnregisterDMARegions.extension": rule("word", 66, 1, NOT_FOUND),
+    "UnregisterDMARegions.shape": code(66, BAD, OK, 4),
+    "RegisterDMASegments.extension": rule("set", 74, 0, 2),
+    "RegisterDMASegments.refused": code(74, BAD, OK, 4),
+    "RegisterDMASegments.told": rule("word", 74, 3, 1),
+    "RegisterDMASegments.overrun": code(74, OVERRUN, OK),
+    "ReadCalls.extension": rule("word", 70, 3, 1),
+    "ReadCalls.itself": rule("word", 70, 7, 10 ^ 70),
+    "ReadCalls.ahead": rule("word", 70, 3, 1),
+    "ReadCalls.overwritten": rule("set", 70, 2, 0),
+    "ReadCalls.hidden": rule("word", 70, 4, 0x1000),
+    "ListDMARegions.extension": rule("word", 71, 0, 0x1000),
+    "ListDMARegions.goes-on": rule("set", 71, 1, 0, 1),
+    "ListDMARegions.buffer": rule("word", 71, 3, 1 << 32),
+    "GetBARRanges.extension": rule("out", 72, 1, 1),
     "Terminate.good": code(2, OK, UNSUPPORTED),
     "Terminate.dead": code(1, DEAD, OK),
 }

@@ -14,8 +14,9 @@
 #include "output.h"
 
 static const struct conformance_group *const groups[] = {
-    &conformance_look,   &conformance_counts, &conformance_config, &conformance_bar,
-    &conformance_client, &conformance_dma,    &conformance_irq,    &conformance_reset,
+    &conformance_look,   &conformance_counts,  &conformance_config, &conformance_bar,
+    &conformance_client, &conformance_records, &conformance_dma,    &conformance_batch,
+    &conformance_irq,    &conformance_reset,
 };
 #define GROUP_COUNT (sizeof(groups) / sizeof(*groups))
 

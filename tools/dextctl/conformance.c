@@ -27,12 +27,30 @@ const char *const conformance_level_names[LEVEL_COUNT] = {"read-only",  "claimed
                                                           "interrupts", "reset",   "terminate"};
 
 const struct conformance_selector conformance_selectors[CONFORMANCE_SELECTORS] = {
-    {"GetIdentity", 0, 6},         {"Claim", 0, 0},           {"Terminate", 0, 0},
-    {"AllocateDMABuffer", 2, 6},   {"FreeDMABuffer", 0, 0},   {"RegisterDMARegion", 3, 3},
-    {"UnregisterDMARegion", 1, 0}, {"ProbeDMARegion", 2, 1},  {"ConfigRead", 2, 1},
-    {"ConfigWrite", 3, 0},         {"GetBARInfo", 1, 3},      {"MMIORead", 3, 1},
-    {"MMIOWrite", 4, 0},           {"SetupInterrupts", 0, 1}, {"CheckInterrupt", 0, 4},
-    {"WaitInterrupt", 0, 0},       {"SetIRQMask", 4, 0},      {"ResetDevice", 0, 0},
+    [SEL_GET_IDENTITY] = {"GetIdentity", 0, 6},
+    [SEL_CLAIM] = {"Claim", 0, 0},
+    [SEL_TERMINATE] = {"Terminate", 0, 0},
+    [SEL_ALLOCATE_BUFFER] = {"AllocateDMABuffer", 2, 6},
+    [SEL_FREE_BUFFER] = {"FreeDMABuffer", 0, 0},
+    [SEL_REGISTER_REGION] = {"RegisterDMARegion", 3, 3},
+    [SEL_UNREGISTER_REGION] = {"UnregisterDMARegion", 1, 0},
+    [SEL_PROBE_REGION] = {"ProbeDMARegion", 2, 1},
+    [SEL_CONFIG_READ] = {"ConfigRead", 2, 1},
+    [SEL_CONFIG_WRITE] = {"ConfigWrite", 3, 0},
+    [SEL_GET_BAR_INFO] = {"GetBARInfo", 1, 3},
+    [SEL_MMIO_READ] = {"MMIORead", 3, 1},
+    [SEL_MMIO_WRITE] = {"MMIOWrite", 4, 0},
+    [SEL_SETUP_INTERRUPTS] = {"SetupInterrupts", 0, 1},
+    [SEL_CHECK_INTERRUPT] = {"CheckInterrupt", 0, 4},
+    [SEL_WAIT_INTERRUPT] = {"WaitInterrupt", 0, 0},
+    [SEL_SET_IRQ_MASK] = {"SetIRQMask", 4, 0},
+    [SEL_RESET_DEVICE] = {"ResetDevice", 0, 0},
+    [SEL_REGISTER_REGIONS] = {"RegisterDMARegions", 1, 1},
+    [SEL_UNREGISTER_REGIONS] = {"UnregisterDMARegions", 0, 1},
+    [SEL_READ_CALLS] = {"ReadCalls", 1, 3},
+    [SEL_LIST_REGIONS] = {"ListDMARegions", 1, 2},
+    [SEL_GET_BAR_RANGES] = {"GetBARRanges", 1, 9},
+    [SEL_REGISTER_SEGMENTS] = {"RegisterDMASegments", 3, 1},
 };
 
 /* Verdicts */
@@ -119,6 +137,39 @@ void differs(struct conformance *run)
     }
 }
 
+bool conformance_has(struct conformance *run, const struct conformance_call *call)
+{
+    if (call->selector >= SEL_EXTENSIONS && call->code == kIOReturnUnsupported) {
+        skip(run, "the driver has no %s, which is an extension",
+             conformance_selectors[call->selector].name);
+        return false;
+    }
+    return true;
+}
+
+bool conformance_extends(struct conformance *run, const struct conformance_call *call)
+{
+    if (call->code == kIOReturnUnsupported) {
+        differs(run);
+        return false;
+    }
+    return want_reply(run, call);
+}
+
+void conformance_refuses_unclaimed(struct conformance *run, struct conformance_call *call)
+{
+    io_connect_t client = conformance_look_on(run);
+    if (client == IO_OBJECT_NULL) {
+        return;
+    }
+    conformance_call(client, call);
+    if (run->test->known && call->code == KERN_SUCCESS) {
+        differs(run);
+    } else if (conformance_has(run, call)) {
+        want_code(run, call->code, kIOReturnNotOpen, "without a claim");
+    }
+}
+
 #define PATIENCE_LOST 0.3
 #define LOOK_EVERY_NS 100000
 
@@ -141,12 +192,25 @@ bool conformance_eventually(bool (*is_true)(void *opaque), void *opaque)
 
 kern_return_t conformance_call(io_connect_t connection, struct conformance_call *call)
 {
+    uint64_t *out = call->out_count ? call->out : NULL;
+    uint32_t *out_count = call->out_count ? &call->out_count : NULL;
+
     for (size_t i = 0; i < sizeof(call->out) / sizeof(*call->out); i++) {
         call->out[i] = POISON;
     }
-    call->code = IOConnectCallScalarMethod(
-        connection, call->selector, call->in_count ? call->in : NULL, call->in_count,
-        call->out_count ? call->out : NULL, call->out_count ? &call->out_count : NULL);
+    if (call->in_structure || call->out_structure) {
+        if (call->out_structure) {
+            memset(call->out_structure, (uint8_t)POISON, call->out_bytes);
+        }
+        call->code =
+            IOConnectCallMethod(connection, call->selector, call->in, call->in_count,
+                                call->in_structure, call->in_bytes, out, out_count,
+                                call->out_structure, call->out_structure ? &call->out_bytes : NULL);
+    } else {
+        call->code =
+            IOConnectCallScalarMethod(connection, call->selector, call->in_count ? call->in : NULL,
+                                      call->in_count, out, out_count);
+    }
     return call->code;
 }
 

@@ -56,6 +56,8 @@ extern const struct conformance_group conformance_config;
 extern const struct conformance_group conformance_bar;
 extern const struct conformance_group conformance_client;
 extern const struct conformance_group conformance_dma;
+extern const struct conformance_group conformance_batch;
+extern const struct conformance_group conformance_records;
 extern const struct conformance_group conformance_irq;
 extern const struct conformance_group conformance_reset;
 
@@ -134,6 +136,10 @@ struct conformance_call {
     uint64_t in[16];
     uint32_t out_count; /* room, and then what came */
     uint64_t out[16];
+    const void *in_structure; /* NULL: none; borrowed */
+    size_t in_bytes;
+    void *out_structure; /* NULL: none; borrowed */
+    size_t out_bytes;    /* room, and then what came */
     kern_return_t code;
 };
 
@@ -143,12 +149,12 @@ kern_return_t conformance_call(io_connect_t connection, struct conformance_call 
 struct conformance_call conformance_ask(io_connect_t connection, uint32_t selector,
                                         const uint64_t *in);
 
-/* A selector of the real dext, as docs/dext.md has it. */
+/* A selector as docs/dext.md has it; without a name: no test calls it by its row. */
 struct conformance_selector {
     const char *name;
     uint32_t in, out;
 };
-#define CONFORMANCE_SELECTORS 18
+#define CONFORMANCE_SELECTORS 75
 extern const struct conformance_selector conformance_selectors[CONFORMANCE_SELECTORS];
 
 #define SEL_GET_IDENTITY      0u
@@ -169,9 +175,18 @@ extern const struct conformance_selector conformance_selectors[CONFORMANCE_SELEC
 #define SEL_WAIT_INTERRUPT    15u
 #define SEL_SET_IRQ_MASK      16u
 #define SEL_RESET_DEVICE      17u
+/* Extensions: the real dext has none, and a driver may have some. */
+#define SEL_EXTENSIONS           64u
+#define SEL_REGISTER_REGIONS     65u
+#define SEL_UNREGISTER_REGIONS   66u
+#define SEL_READ_CALLS           70u
+#define SEL_LIST_REGIONS         71u
+#define SEL_GET_BAR_RANGES       72u
+#define SEL_REGISTER_SEGMENTS    74u
+#define CONFORMANCE_NO_EXTENSION "kIOReturnUnsupported: it has no extensions"
 
-#define CONFORMANCE_IOVA      UINT64_C(0x10000000)
-#define CONFORMANCE_NO_INDEX  UINT64_C(200) /* a memory index that no device has */
+#define CONFORMANCE_IOVA         UINT64_C(0x10000000)
+#define CONFORMANCE_NO_INDEX     UINT64_C(200) /* a memory index that no device has */
 
 /* Verdicts: the first one that is not ok stands. Each returns whether the test may go on. */
 bool want(struct conformance *run, bool is_so, const char *format, ...)
@@ -180,6 +195,12 @@ bool want_code(struct conformance *run, kern_return_t code, kern_return_t wanted
                const char *format, ...) __attribute__((format(printf, 4, 5)));
 /** Success, and as many outputs as the row of the selector; fewer are a known difference. */
 bool want_reply(struct conformance *run, const struct conformance_call *call);
+/** Whether the selector is there; false, and the test skipped, for an extension that is not. */
+bool conformance_has(struct conformance *run, const struct conformance_call *call);
+/** The same for a test whose known difference that is. */
+bool conformance_extends(struct conformance *run, const struct conformance_call *call);
+/** An extension that wants a claim, asked without one. */
+void conformance_refuses_unclaimed(struct conformance *run, struct conformance_call *call);
 void skip(struct conformance *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /** Whether the test may ask for what hardware might not survive; skips it otherwise. */
 bool may_risk(struct conformance *run);

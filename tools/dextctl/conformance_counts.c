@@ -23,6 +23,7 @@ static void harmless(struct conformance *run, uint64_t in[16])
         {SEL_CONFIG_WRITE, {0, 2, 0}}, /* the vendor id */
         {SEL_MMIO_READ, {CONFORMANCE_NO_INDEX, 0, 4}},
         {SEL_MMIO_WRITE, {CONFORMANCE_NO_INDEX, 0, 4, 0}},
+        {SEL_REGISTER_SEGMENTS, {CONFORMANCE_IOVA, 0, 0}},
     };
     memset(in, 0, 16 * sizeof(*in));
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -30,6 +31,30 @@ static void harmless(struct conformance *run, uint64_t in[16])
             memcpy(in, rows[i].in, sizeof(rows[i].in));
         }
     }
+}
+
+/* Of selectors that would refuse a call without one. Entries that are refused, each for itself. */
+static void add_structures(struct conformance_call *call)
+{
+    static const uint64_t entry[] = {CONFORMANCE_IOVA, 0, 0};
+    static uint64_t answer[3];
+
+    switch (call->selector) {
+    case SEL_REGISTER_REGIONS:
+        call->in_structure = entry;
+        call->in_bytes = sizeof(entry);
+        break;
+    case SEL_UNREGISTER_REGIONS:
+        call->in_structure = entry;
+        call->in_bytes = sizeof(*entry);
+        break;
+    case SEL_REGISTER_SEGMENTS:
+        break;
+    default:
+        return;
+    }
+    call->out_structure = answer;
+    call->out_bytes = sizeof(answer);
 }
 
 /* A client for which nothing but the count is wrong. */
@@ -61,7 +86,11 @@ static void few_inputs(struct conformance *run)
     for (uint32_t count = 0; client != IO_OBJECT_NULL && count < row->in; count++) {
         call.in_count = count;
         call.out_count = row->out;
+        add_structures(&call);
         conformance_call(client, &call);
+        if (!conformance_has(run, &call)) {
+            return;
+        }
         want_code(run, call.code, kIOReturnBadArgument, "%" PRIu32 " inputs of %" PRIu32, count,
                   row->in);
     }
@@ -76,7 +105,11 @@ static void little_room(struct conformance *run)
     harmless(run, call.in);
     for (uint32_t room = 0; client != IO_OBJECT_NULL && room < row->out; room++) {
         call.out_count = room;
+        add_structures(&call);
         conformance_call(client, &call);
+        if (!conformance_has(run, &call)) {
+            return;
+        }
         want_code(run, call.code, kIOReturnBadArgument, "room for %" PRIu32 " outputs of %" PRIu32,
                   room, row->out);
     }
@@ -90,6 +123,7 @@ static bool prepare(struct conformance *run, io_connect_t client, uint64_t in[16
 
     switch (run->test->selector) {
     case SEL_GET_BAR_INFO:
+    case SEL_GET_BAR_RANGES:
         while (in[0] < BAR_COUNT &&
                conformance_ask(client, SEL_GET_BAR_INFO, in).code != KERN_SUCCESS) {
             in[0]++;
@@ -102,6 +136,7 @@ static bool prepare(struct conformance *run, io_connect_t client, uint64_t in[16
         in[0] = 4096;
         return true;
     case SEL_REGISTER_REGION:
+    case SEL_REGISTER_SEGMENTS:
         memcpy(in, region, sizeof(region));
         return memory != NULL;
     case SEL_UNREGISTER_REGION:
@@ -135,8 +170,11 @@ static void more_arguments(struct conformance *run)
 
     harmless(run, call.in);
     if (client != IO_OBJECT_NULL && prepare(run, client, call.in)) {
+        add_structures(&call);
         conformance_call(client, &call);
-        want_reply(run, &call);
+        if (conformance_has(run, &call)) {
+            want_reply(run, &call);
+        }
     }
 }
 
@@ -163,6 +201,12 @@ static const struct conformance_test tests[] = {
     FEW_INPUTS("GetBARInfo", LEVEL_READ_ONLY, 10),
     LITTLE_ROOM("GetBARInfo", LEVEL_READ_ONLY, 10),
     MORE_ARGUMENTS("GetBARInfo", LEVEL_READ_ONLY, 10),
+    FEW_INPUTS("ReadCalls", LEVEL_READ_ONLY, 70),
+    LITTLE_ROOM("ReadCalls", LEVEL_READ_ONLY, 70),
+    MORE_ARGUMENTS("ReadCalls", LEVEL_READ_ONLY, 70),
+    FEW_INPUTS("ListDMARegions", LEVEL_READ_ONLY, 71),
+    LITTLE_ROOM("ListDMARegions", LEVEL_READ_ONLY, 71),
+    MORE_ARGUMENTS("ListDMARegions", LEVEL_READ_ONLY, 71),
     MORE_ARGUMENTS("Claim", LEVEL_CLAIMED, 1),
     FEW_INPUTS("ConfigRead", LEVEL_CLAIMED, 8),
     LITTLE_ROOM("ConfigRead", LEVEL_CLAIMED, 8),
@@ -174,6 +218,9 @@ static const struct conformance_test tests[] = {
     MORE_ARGUMENTS("MMIORead", LEVEL_CLAIMED, 11),
     FEW_INPUTS("MMIOWrite", LEVEL_CLAIMED, 12),
     MORE_ARGUMENTS("MMIOWrite", LEVEL_CLAIMED, 12),
+    FEW_INPUTS("GetBARRanges", LEVEL_CLAIMED, 72),
+    LITTLE_ROOM("GetBARRanges", LEVEL_CLAIMED, 72),
+    MORE_ARGUMENTS("GetBARRanges", LEVEL_CLAIMED, 72),
     FEW_INPUTS("AllocateDMABuffer", LEVEL_DMA, 3),
     LITTLE_ROOM("AllocateDMABuffer", LEVEL_DMA, 3),
     MORE_ARGUMENTS("AllocateDMABuffer", LEVEL_DMA, 3),
@@ -186,6 +233,14 @@ static const struct conformance_test tests[] = {
     FEW_INPUTS("ProbeDMARegion", LEVEL_DMA, 7),
     LITTLE_ROOM("ProbeDMARegion", LEVEL_DMA, 7),
     MORE_ARGUMENTS("ProbeDMARegion", LEVEL_DMA, 7),
+    FEW_INPUTS("RegisterDMARegions", LEVEL_DMA, 65),
+    LITTLE_ROOM("RegisterDMARegions", LEVEL_DMA, 65),
+    MORE_ARGUMENTS("RegisterDMARegions", LEVEL_DMA, 65),
+    LITTLE_ROOM("UnregisterDMARegions", LEVEL_DMA, 66),
+    MORE_ARGUMENTS("UnregisterDMARegions", LEVEL_DMA, 66),
+    FEW_INPUTS("RegisterDMASegments", LEVEL_DMA, 74),
+    LITTLE_ROOM("RegisterDMASegments", LEVEL_DMA, 74),
+    MORE_ARGUMENTS("RegisterDMASegments", LEVEL_DMA, 74),
     LITTLE_ROOM("SetupInterrupts", LEVEL_INTERRUPTS, 13),
     MORE_ARGUMENTS("SetupInterrupts", LEVEL_INTERRUPTS, 13),
     LITTLE_ROOM("CheckInterrupt", LEVEL_INTERRUPTS, 14),

@@ -370,7 +370,7 @@ static void extension(struct conformance *run)
 }
 
 #define NOT_OPEN "kIOReturnNotOpen for a client without a claim"
-#define NONE     "kIOReturnUnsupported: it has no extensions"
+#define NONE     CONFORMANCE_NO_EXTENSION
 
 static const struct conformance_test tests[] = {
     {"Registry.class", LEVEL_READ_ONLY, "open.class",
