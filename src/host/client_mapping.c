@@ -47,16 +47,19 @@ struct vma {
 
 /* A range being put together from mappings, lowest address first. */
 struct search {
+    /* The mapping that covers or follows at; -errno when the range cannot be had. */
+    int (*take)(struct search *search, const struct vma *vma);
     uint64_t at, last; /* the first byte not covered yet, and the last one wanted */
     bool has_first;
     bool is_done;
-    uint64_t offset; /* in the file, of at */
+    bool wants_write; /* of search_pass */
+    uint64_t offset;  /* in the file, of at */
     struct client_mapping found;
 };
 
-void client_maps_init(struct client_maps *maps, pid_t pid)
+void client_maps_init(struct client_maps *maps, const struct client_owner *owner)
 {
-    *maps = (struct client_maps){.pid = pid, .fd = -1};
+    *maps = (struct client_maps){.owner = *owner, .fd = -1};
 }
 
 void client_maps_close(struct client_maps *maps)
@@ -69,10 +72,9 @@ void client_maps_close(struct client_maps *maps)
 
 static int client_maps_open(struct client_maps *maps)
 {
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/maps", (int)maps->pid);
-    maps->fd = open(path, O_RDONLY | O_CLOEXEC);
-    return maps->fd < 0 ? -errno : 0;
+    int fd = client_owner_open(&maps->owner, "maps", O_RDONLY);
+    maps->fd = fd < 0 ? -1 : fd;
+    return fd < 0 ? fd : 0;
 }
 
 /* Whether the mapping that covers search->at continues the range; -ENOENT when it does not. */
@@ -104,6 +106,17 @@ static int search_take(struct search *search, const struct vma *vma)
     return 0;
 }
 
+/* Whether the mapping that covers search->at may be used so. */
+static int search_pass(struct search *search, const struct vma *vma)
+{
+    if (vma->start > search->at || !(search->wants_write ? vma->is_writable : vma->is_readable)) {
+        return -ENOENT;
+    }
+    search->is_done = vma->end > search->last;
+    search->at = vma->end;
+    return 0;
+}
+
 static int maps_query(int fd, uint64_t address, struct vma *out)
 {
     struct maps_query query = {.size = sizeof(query), .address = address};
@@ -126,7 +139,7 @@ static int find_by_query(struct client_maps *maps, struct search *search)
     while (!search->is_done) {
         struct vma vma = {0};
         int error = maps_query(maps->fd, search->at, &vma);
-        error = error ? error : search_take(search, &vma);
+        error = error ? error : search->take(search, &vma);
         if (error) {
             return error;
         }
@@ -161,7 +174,7 @@ static int search_take_line(struct search *search, const char *line)
     if (!vma_parse(line, &vma)) {
         return -EPROTO;
     }
-    return vma.end <= search->at ? 0 : search_take(search, &vma);
+    return vma.end <= search->at ? 0 : search->take(search, &vma);
 }
 
 static int find_by_text(struct client_maps *maps, struct search *search)
@@ -202,7 +215,7 @@ int client_maps_find(struct client_maps *maps, uint64_t address, uint64_t bytes,
         *out = (struct client_mapping){0};
         return error;
     }
-    const struct search start = {.at = address, .last = address + (bytes - 1)};
+    const struct search start = {.take = search_take, .at = address, .last = address + (bytes - 1)};
     struct search search = start;
     *out = (struct client_mapping){0};
     if (!maps->is_text_only) {
@@ -217,4 +230,21 @@ int client_maps_find(struct client_maps *maps, uint64_t address, uint64_t bytes,
         *out = search.found;
     }
     return error;
+}
+
+int client_maps_allow(struct client_maps *maps, uint64_t address, uint64_t bytes, bool is_write)
+{
+    int error = maps->fd < 0 ? client_maps_open(maps) : 0;
+    const struct search start = {
+        .take = search_pass, .at = address, .last = address + (bytes - 1), .wants_write = is_write};
+    struct search search = start;
+    if (!error && !maps->is_text_only) {
+        error = find_by_query(maps, &search);
+        maps->is_text_only = error == -ENOTTY;
+    }
+    if (maps->is_text_only) {
+        search = start;
+        error = find_by_text(maps, &search);
+    }
+    return error == -ENOENT ? -EFAULT : error == -EACCES ? -EPERM : error;
 }

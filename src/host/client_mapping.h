@@ -10,9 +10,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "host/client_owner.h"
+
 /* /proc/PID/maps of one process, opened when it is first asked. Not locked: the caller does. */
 struct client_maps {
-    pid_t pid;
+    struct client_owner owner;
     int fd; /* -1: not open. It names that process for ever, not the next one of the pid */
     bool is_text_only; /* a kernel before 6.11: no PROCMAP_QUERY */
 };
@@ -30,7 +32,7 @@ struct client_mapping {
  * takes longer than describing a small region any other way, and guest RAM is never that small. */
 #define CLIENT_MAPS_TEXT_MIN_BYTES 65536
 
-void client_maps_init(struct client_maps *maps, pid_t pid);
+void client_maps_init(struct client_maps *maps, const struct client_owner *owner);
 void client_maps_close(struct client_maps *maps);
 
 /**
@@ -44,5 +46,11 @@ void client_maps_close(struct client_maps *maps);
  */
 int client_maps_find(struct client_maps *maps, uint64_t address, uint64_t bytes,
                      struct client_mapping *out);
+
+/**
+ * Whether the process itself may read (is_write: write) all of [address, address + bytes), which
+ * must not wrap. 0; -EFAULT not all of it is mapped, or allows that; else as above.
+ */
+int client_maps_allow(struct client_maps *maps, uint64_t address, uint64_t bytes, bool is_write);
 
 #endif

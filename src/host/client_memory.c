@@ -1,6 +1,5 @@
 /*
- * Client memory: asked for where the client serves it, shared through its file, else
- * process_vm_readv and process_vm_writev.
+ * Client memory: asked for where the client serves it, shared through its file, else copied.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -31,17 +30,18 @@ struct client_view {
     bool is_writable;
 };
 
-struct client_process *client_process_create(pid_t pid)
+struct client_process *client_process_create(const struct client_owner *owner)
 {
     struct client_process *process = calloc(1, sizeof(*process));
     if (process) {
         process->references = 1;
-        process->pid = pid;
+        process->pid = owner->pid;
         pthread_mutex_init(&process->lock, NULL);
-        client_maps_init(&process->maps, pid);
+        client_maps_init(&process->maps, owner);
+        client_space_init(&process->space, owner);
         shared_files_init(&process->files);
         LIST_INIT(&process->views);
-        served_memories_init(&process->served, pid, SERVED_PATIENCE_NS);
+        served_memories_init(&process->served, owner->pid, SERVED_PATIENCE_NS);
     }
     return process;
 }
@@ -56,6 +56,7 @@ void client_process_put(struct client_process *process)
 {
     if (process && atomic_fetch_sub(&process->references, 1) == 1) {
         served_memories_destroy(&process->served);
+        client_space_close(&process->space);
         client_maps_close(&process->maps);
         pthread_mutex_destroy(&process->lock);
         free(process);
@@ -67,22 +68,12 @@ void client_process_cut(struct client_process *process)
     served_memories_cut(&process->served);
 }
 
-static int client_memory_copy(const struct client_process *process, uint64_t address, void *buffer,
+static int client_memory_copy(struct client_process *process, uint64_t address, void *buffer,
                               size_t length, bool is_write)
 {
-    /* The kernel copies piece by piece: the last word of a write comes after the rest. */
-    size_t last = is_write && length > 8 && is_aligned(address + length, 8) ? 8 : 0;
-    struct iovec local[2] = {
-        {.iov_base = buffer, .iov_len = length - last},
-        {.iov_base = (uint8_t *)buffer + length - last, .iov_len = last},
-    };
-    struct iovec remote = {.iov_base = (void *)(uintptr_t)address, .iov_len = length};
-    if (atomic_load(&process->is_gone)) {
-        return -EFAULT;
-    }
-    ssize_t copied = is_write ? process_vm_writev(process->pid, local, 2, &remote, 1, 0)
-                              : process_vm_readv(process->pid, local, 1, &remote, 1, 0);
-    return copied == (ssize_t)length ? 0 : -EFAULT;
+    return atomic_load(&process->is_gone)
+               ? -EFAULT
+               : client_space_copy(&process->space, address, buffer, length, is_write);
 }
 
 static int client_memory_read(struct dma_memory *memory, uint64_t offset, void *buffer,
@@ -186,23 +177,17 @@ static struct client_view *view_get(struct client_process *process, struct share
     return view;
 }
 
-#define TOUCH_BATCH 512
-
 /* Pages to be read one byte of, in as few calls as may be. */
 struct touch {
-    pid_t pid;
+    struct client_space *space;
     uint64_t page_bytes;
     unsigned count;
-    struct iovec remote[TOUCH_BATCH];
+    struct iovec remote[CLIENT_SPACE_PLACES];
 };
 
 static int touch_flush(struct touch *touch)
 {
-    uint8_t sink[TOUCH_BATCH];
-    struct iovec local = {.iov_base = sink, .iov_len = touch->count};
-    ssize_t got =
-        touch->count ? process_vm_readv(touch->pid, &local, 1, touch->remote, touch->count, 0) : 0;
-    int error = got < 0 ? -errno : got != (ssize_t)touch->count ? -EFAULT : 0;
+    int error = client_space_touch(touch->space, touch->remote, touch->count);
     touch->count = 0;
     return error;
 }
@@ -214,7 +199,7 @@ static int touch_add(struct touch *touch, uint64_t address, uint64_t bytes)
     uint64_t at = address;
     bool is_done = false;
     while (!is_done) {
-        int error = touch->count == TOUCH_BATCH ? touch_flush(touch) : 0;
+        int error = touch->count == CLIENT_SPACE_PLACES ? touch_flush(touch) : 0;
         if (error) {
             return error;
         }
@@ -230,7 +215,7 @@ static int touch_add(struct touch *touch, uint64_t address, uint64_t bytes)
 /* Every entry of a batch at once. Any failure leaves it to who looks at them one by one. */
 static void touch_held(struct client_process *process, struct client_hold *hold)
 {
-    struct touch touch = {.pid = process->pid, .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE)};
+    struct touch touch = {.space = &process->space, .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE)};
     int error = 0;
     for (size_t i = 0; !error && i < hold->count; i++) {
         struct dext_dma_request request;
@@ -253,7 +238,7 @@ static int client_memory_touch(struct client_process *process, struct client_hol
     if (hold && hold->is_touched) {
         return 0;
     }
-    struct touch touch = {.pid = process->pid, .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE)};
+    struct touch touch = {.space = &process->space, .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE)};
     int error = touch_add(&touch, address, bytes);
     return error ? error : touch_flush(&touch);
 }

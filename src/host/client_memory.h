@@ -15,6 +15,8 @@
 
 #include "dart/dma_memory.h"
 #include "host/client_mapping.h"
+#include "host/client_owner.h"
+#include "host/client_space.h"
 #include "host/served_memory.h"
 #include "host/shared_file.h"
 
@@ -29,11 +31,12 @@ struct client_process {
     struct client_maps maps;
     struct shared_files files;      /* each counted by the regions in it */
     LIST_HEAD(, client_view) views; /* the most recently used first */
-    struct served_memories served;  /* has a lock of its own */
+    struct client_space space;      /* has a lock of its own, as has the next */
+    struct served_memories served;
 };
 
 /** One reference, NULL when out of memory. */
-struct client_process *client_process_create(pid_t pid);
+struct client_process *client_process_create(const struct client_owner *owner);
 struct client_process *client_process_get(struct client_process *process);
 void client_process_put(struct client_process *process);
 
@@ -58,10 +61,10 @@ struct client_hold {
  * A range that the client serves is asked for, access by access (host/served_memory.h). A stretch
  * of one file mapped shared, guest RAM as a rule, is shared with the host by descriptor: the device
  * reaches the file's pages, whatever becomes of the client's mapping or of the client. Anything
- * else is reached through the kernel's cross-process copy calls, and every page of it is touched
- * here, so that holes show now and not when the device comes by. Either way the device sees the
- * client's later stores and the client the device's; writes to memory the client itself may only
- * read are -EFAULT.
+ * else is copied through the kernel (host/client_space.h), and every page of it is touched here, so
+ * that holes show now and not when the device comes by. Either way the device sees the client's
+ * later stores and the client the device's; writes to memory the client itself may only read are
+ * -EFAULT.
  *
  * The kernel is asked each time what lies at the address, by one call on a descriptor that is open:
  * only it knows whether the client has mapped something else since. hold (NULL: none) is for

@@ -202,14 +202,14 @@ static bool listener_is_member(gid_t group, int fd, gid_t primary)
     return false;
 }
 
-bool listener_admits(const struct listener *listener, int fd, pid_t *pid)
+bool listener_admits(const struct listener *listener, int fd, struct client_owner *owner)
 {
     struct ucred peer;
     socklen_t length = sizeof(peer);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || peer.pid <= 0) {
         return false;
     }
-    *pid = peer.pid;
+    *owner = (struct client_owner){.pid = peer.pid, .uid = peer.uid, .gid = peer.gid};
     return peer.uid == geteuid() || peer.uid == 0 ||
            (listener->has_group && listener_is_member(listener->group, fd, peer.gid));
 }

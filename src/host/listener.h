@@ -11,6 +11,8 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+#include "host/client_owner.h"
+
 struct listener {
     int fd;
     int lock_fd; /* flock on PATH.lock, held as long as we serve: who has it owns the path */
@@ -32,7 +34,7 @@ int listener_open(const char *path, const char *group, struct listener *listener
 void listener_close(struct listener *listener);
 
 /** Whether the process at the other end of fd may be served: this user, root, or a member of the
- * group. *pid receives its process id. */
-bool listener_admits(const struct listener *listener, int fd, pid_t *pid);
+ * group. *owner receives which process it is, and whose. */
+bool listener_admits(const struct listener *listener, int fd, struct client_owner *owner);
 
 #endif

@@ -223,7 +223,8 @@ static struct wire_link *local_connect(void *host, wire_event_fn on_event, wire_
         goto fail;
     }
     *sinks = (struct local_sinks){.on_event = on_event, .on_gone = on_gone, .context = context};
-    self->session = session_create(local->host, getpid(), &local_sink, sinks);
+    const struct client_owner owner = client_owner_own(getpid());
+    self->session = session_create(local->host, &owner, &local_sink, sinks);
     if (!self->session) {
         goto fail;
     }

@@ -288,7 +288,7 @@ static void remote_client_main(void *argument)
     remote_client_free(client);
 }
 
-int remote_client_start(struct DextHost *host, int fd, pid_t pid)
+int remote_client_start(struct DextHost *host, int fd, const struct client_owner *owner)
 {
     struct remote_client *client = calloc(1, sizeof(*client));
     if (!client) {
@@ -303,11 +303,11 @@ int remote_client_start(struct DextHost *host, int fd, pid_t pid)
     wire_message_init(&client->request);
     wire_message_init(&client->reply);
     /* A child forked by the client keeps its sockets open after its death: the process tells. */
-    client->pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    client->pid_fd = (int)syscall(SYS_pidfd_open, owner->pid, 0);
     client->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int error = client->wake_fd < 0 ? -errno : 0;
     if (!error) {
-        client->session = session_create(host, pid, &remote_sink, client);
+        client->session = session_create(host, owner, &remote_sink, client);
         error = client->session ? 0 : -ENOMEM;
     }
     if (!error) {

@@ -6,12 +6,12 @@
 #ifndef DEXTLINK_HOST_REMOTE_H
 #define DEXTLINK_HOST_REMOTE_H
 
-#include <sys/types.h>
+#include "host/client_owner.h"
 
 struct DextHost;
 
 /** Serve a connected socket on a thread of the host; owns fd from here on, also on failure.
  * 0, -ENOMEM, -errno. */
-int remote_client_start(struct DextHost *host, int fd, pid_t pid);
+int remote_client_start(struct DextHost *host, int fd, const struct client_owner *owner);
 
 #endif

@@ -31,7 +31,7 @@ struct server {
 static void server_accept(struct server *server)
 {
     cleanup_close int fd = accept4(server->listener.fd, NULL, NULL, SOCK_CLOEXEC);
-    pid_t pid;
+    struct client_owner owner;
     if (fd < 0) {
         /* Out of descriptors: the client waits in the queue, we must not spin on it. */
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -40,13 +40,13 @@ static void server_accept(struct server *server)
         }
         return;
     }
-    if (!listener_admits(&server->listener, fd, &pid)) {
+    if (!listener_admits(&server->listener, fd, &owner)) {
         log_warning("host", "a client of another user was refused");
         return;
     }
-    int error = remote_client_start(server->host, steal_fd(&fd), pid);
+    int error = remote_client_start(server->host, steal_fd(&fd), &owner);
     if (error) {
-        log_error("host", "client %d: cannot be served: %s", (int)pid, strerror(-error));
+        log_error("host", "client %d: cannot be served: %s", (int)owner.pid, strerror(-error));
     }
 }
 

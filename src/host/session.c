@@ -18,11 +18,11 @@
 /* kIOMessageServiceIsTerminated, as interested clients receive it. */
 #define MESSAGE_SERVICE_IS_TERMINATED UINT32_C(0xe0000010)
 
-struct session *session_create(struct DextHost *host, pid_t pid, const struct session_sink *sink,
-                               void *sink_context)
+struct session *session_create(struct DextHost *host, const struct client_owner *owner,
+                               const struct session_sink *sink, void *sink_context)
 {
     struct session *session = calloc(1, sizeof(*session));
-    struct client_process *process = client_process_create(pid);
+    struct client_process *process = client_process_create(owner);
     if (!session || !process) {
         client_process_put(process);
         free(session);
@@ -39,7 +39,7 @@ struct session *session_create(struct DextHost *host, pid_t pid, const struct se
     pthread_mutex_lock(&host->lock);
     TAILQ_INSERT_TAIL(&host->sessions, session, link);
     pthread_mutex_unlock(&host->lock);
-    log_debug("host", "client %d: connected", (int)pid);
+    log_debug("host", "client %d: connected", (int)owner->pid);
     return session;
 }
 

@@ -49,8 +49,8 @@ struct session {
 };
 
 /** One reference, on the host's list. NULL when out of memory. */
-struct session *session_create(struct DextHost *host, pid_t pid, const struct session_sink *sink,
-                               void *sink_context);
+struct session *session_create(struct DextHost *host, const struct client_owner *owner,
+                               const struct session_sink *sink, void *sink_context);
 struct session *session_get(struct session *session);
 void session_put(struct session *session);
 

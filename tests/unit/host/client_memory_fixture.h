@@ -36,7 +36,8 @@ static bool is_text_only;
 /* As on this kernel, or as on one before 6.11. */
 static inline struct client_process *process_create(pid_t pid)
 {
-    struct client_process *process = client_process_create(pid);
+    const struct client_owner owner = client_owner_own(pid);
+    struct client_process *process = client_process_create(&owner);
     assert_non_null(process);
     process->maps.is_text_only = is_text_only;
     return process;

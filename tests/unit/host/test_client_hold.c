@@ -251,7 +251,7 @@ int main(void)
     /* Older kernels print their list; nothing below 64 KiB is asked of them. */
     struct client_maps maps;
     struct client_mapping mapping;
-    client_maps_init(&maps, getpid());
+    client_maps_init(&maps, &(struct client_owner){.pid = getpid(), .uid = geteuid()});
     (void)client_maps_find(&maps, (uintptr_t)entries, 1, &mapping);
     bool is_old = maps.is_text_only;
     client_maps_close(&maps);

@@ -51,7 +51,7 @@ static int find(const void *address, uint64_t bytes, struct client_mapping *out)
 {
     struct client_maps maps;
     struct client_mapping by_query = {0};
-    client_maps_init(&maps, getpid());
+    client_maps_init(&maps, &(struct client_owner){.pid = getpid(), .uid = geteuid()});
     int first = client_maps_find(&maps, (uintptr_t)address, bytes, &by_query);
     bool has_query = !maps.is_text_only;
     maps.is_text_only = true;
@@ -153,12 +153,40 @@ static void test_small_range_as_text(void **state)
     struct client_maps maps;
     struct client_mapping mapping;
     unsigned char *address = map_file((int)(uintptr_t)*state, 32, 0);
-    client_maps_init(&maps, getpid());
+    client_maps_init(&maps, &(struct client_owner){.pid = getpid(), .uid = geteuid()});
     maps.is_text_only = true;
     assert_int_equal(client_maps_find(&maps, (uintptr_t)address, 65535, &mapping), -EOPNOTSUPP);
     assert_int_equal(client_maps_find(&maps, (uintptr_t)address, 65536, &mapping), 0);
     client_maps_close(&maps);
     munmap(address, 32 * PAGE);
+}
+
+/* Pages that may be read and written, only read, neither, and none. */
+static void test_what_the_process_may_do(void **state)
+{
+    (void)state;
+    for (int is_text = 0; is_text < 2; is_text++) {
+        struct client_maps maps;
+        const struct client_owner owner = client_owner_own(getpid());
+        unsigned char *pages =
+            mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        uint64_t at = (uintptr_t)pages;
+        assert_ptr_not_equal(pages, MAP_FAILED);
+        assert_int_equal(mprotect(pages + PAGE, PAGE, PROT_READ), 0);
+        assert_int_equal(mprotect(pages + 2 * PAGE, PAGE, PROT_NONE), 0);
+        munmap(pages + 3 * PAGE, PAGE);
+        client_maps_init(&maps, &owner);
+        maps.is_text_only = is_text != 0;
+        assert_int_equal(client_maps_allow(&maps, at, PAGE, true), 0);
+        assert_int_equal(client_maps_allow(&maps, at, 2 * PAGE, false), 0);
+        assert_int_equal(client_maps_allow(&maps, at + PAGE - 1, 1, true), 0);
+        assert_int_equal(client_maps_allow(&maps, at + PAGE - 1, 2, true), -EFAULT);
+        assert_int_equal(client_maps_allow(&maps, at + 2 * PAGE - 1, 2, false), -EFAULT);
+        assert_int_equal(client_maps_allow(&maps, at + 2 * PAGE, 1, false), -EFAULT);
+        assert_int_equal(client_maps_allow(&maps, at + 3 * PAGE, 1, false), -EFAULT);
+        client_maps_close(&maps);
+        munmap(pages, 3 * PAGE);
+    }
 }
 
 static unsigned char child_serve(unsigned char command)
@@ -172,8 +200,8 @@ static void test_process_gone(void **state)
     struct client_child child = client_child_start(child_serve);
     struct client_maps by_query, by_text;
     struct client_mapping mapping;
-    client_maps_init(&by_query, child.pid);
-    client_maps_init(&by_text, child.pid);
+    client_maps_init(&by_query, &(struct client_owner){.pid = child.pid, .uid = geteuid()});
+    client_maps_init(&by_text, &(struct client_owner){.pid = child.pid, .uid = geteuid()});
     by_text.is_text_only = true;
     assert_int_equal(client_maps_find(&by_query, 4096, 65536, &mapping), -ENOENT);
     assert_int_equal(client_maps_find(&by_text, 4096, 65536, &mapping), -ENOENT);
@@ -192,6 +220,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_not_a_shared_file, start, finish),
         cmocka_unit_test_setup_teardown(test_two_mappings, start, finish),
         cmocka_unit_test_setup_teardown(test_small_range_as_text, start, finish),
+        cmocka_unit_test_setup_teardown(test_what_the_process_may_do, start, finish),
         cmocka_unit_test_setup_teardown(test_process_gone, start, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,7 +91,7 @@ static void is_ours_alone(void **state)
 {
     struct listener listener;
     struct stat status;
-    pid_t pid = 0;
+    struct client_owner owner = {.pid = 0};
     assert_int_equal(listener_open(path, NULL, &listener, NULL), 0);
     assert_int_equal(stat(path, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0600);
@@ -101,8 +101,10 @@ static void is_ours_alone(void **state)
     int client = connect_to(path);
     assert_true(client >= 0);
     int served = accept(listener.fd, NULL, NULL);
-    assert_true(listener_admits(&listener, served, &pid));
-    assert_int_equal(pid, getpid());
+    assert_true(listener_admits(&listener, served, &owner));
+    assert_int_equal(owner.pid, getpid());
+    assert_int_equal(owner.uid, geteuid());
+    assert_int_equal(owner.gid, getegid());
     close(client);
     close(served);
     listener_close(&listener);
@@ -231,7 +233,7 @@ static void connect_as_nobody(gid_t group)
 
 static bool nobody_is_admitted(struct listener *listener, gid_t group)
 {
-    pid_t pid;
+    struct client_owner owner;
     int status;
     pid_t child = fork();
     if (child == 0) {
@@ -239,9 +241,11 @@ static bool nobody_is_admitted(struct listener *listener, gid_t group)
     }
     fcntl(listener->fd, F_SETFL, 0);
     int served = accept(listener->fd, NULL, NULL);
-    bool admitted = listener_admits(listener, served, &pid);
+    bool admitted = listener_admits(listener, served, &owner);
     if (admitted) {
-        assert_int_equal(pid, child);
+        assert_int_equal(owner.pid, child);
+        assert_int_equal(owner.uid, 65534);
+        assert_int_equal(owner.gid, 65534);
         assert_int_equal(write(served, "y", 1), 1);
     }
     close(served);
