@@ -154,7 +154,8 @@ kern_return_t IOServiceClose(io_connect_t connect)
     uint64_t outer = trace_begin_call();
     trace_hop("iokit", "IOServiceClose");
     pthread_rwlock_wrlock(&connection->lock);
-    bool is_dead = io_name_is_dead(connect) && TAILQ_EMPTY(&connection->mappings);
+    bool is_dead = (io_name_is_dead(connect) || io_session_is_gone(object->session)) &&
+                   TAILQ_EMPTY(&connection->mappings);
     connection_shut(connection);
     pthread_rwlock_unlock(&connection->lock);
     io_name_die(connect); /* further references keep the mappings, not the connection */

@@ -234,12 +234,32 @@ static kern_return_t iterator_create(struct io_session *session, struct wire_mes
     return KERN_SUCCESS;
 }
 
+/* One question to the host there is. *has_gone: it went before it answered. */
+static kern_return_t matching_ask(CFDictionaryRef matching, io_iterator_t *existing, bool *has_gone)
+{
+    struct wire_message reply;
+    struct io_session *session = io_session_current();
+    *has_gone = false;
+    if (!session) {
+        return KERN_SUCCESS;
+    }
+    wire_message_init(&reply);
+    kern_return_t status = matching_request(session, matching, &reply);
+    if (status == KERN_SUCCESS) {
+        status = iterator_create(session, &reply, existing);
+    } else {
+        *has_gone = io_session_is_gone(session);
+    }
+    wire_message_destroy(&reply);
+    io_session_put(session);
+    return status;
+}
+
 kern_return_t IOServiceGetMatchingServices(mach_port_t mainPort, CFDictionaryRef matching,
                                            io_iterator_t *existing)
 {
     (void)mainPort;
-    struct wire_message reply;
-    kern_return_t status = KERN_SUCCESS;
+    bool has_gone;
     if (!matching) {
         return kIOReturnBadArgument;
     }
@@ -248,15 +268,9 @@ kern_return_t IOServiceGetMatchingServices(mach_port_t mainPort, CFDictionaryRef
         return kIOReturnBadArgument;
     }
     *existing = IO_OBJECT_NULL;
-    struct io_session *session = io_session_current();
-    if (session) {
-        wire_message_init(&reply);
-        status = matching_request(session, matching, &reply);
-        if (status == KERN_SUCCESS) {
-            status = iterator_create(session, &reply, existing);
-        }
-        wire_message_destroy(&reply);
-        io_session_put(session);
+    kern_return_t status = matching_ask(matching, existing, &has_gone);
+    if (has_gone) { /* replaced, it may be, and this was the first to notice */
+        status = matching_ask(matching, existing, &has_gone);
     }
     CFRelease(matching);
     return status;

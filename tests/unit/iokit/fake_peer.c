@@ -94,6 +94,9 @@ static bool peer_answer(struct fake_peer *peer, int fd, const struct wire_messag
     peer->seen[request->header.type]++;
     wire_message_answer(reply, request);
     switch (manner) {
+    case FAKE_HANG_UP_ONCE:
+        peer->manner[request->header.type] = FAKE_PLAIN;
+        return false;
     case FAKE_HANG_UP:
         return false;
     case FAKE_DIE_IN_FRAME:

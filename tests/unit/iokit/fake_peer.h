@@ -18,6 +18,7 @@
 enum fake_manner {
     FAKE_PLAIN,        /* answer */
     FAKE_HANG_UP,      /* close without a word */
+    FAKE_HANG_UP_ONCE, /* then answer */
     FAKE_DIE_IN_FRAME, /* half a header, then close */
     FAKE_RUBBISH,      /* bytes that are no frame; the socket stays open */
     FAKE_OTHER_REPLY,  /* a reply to something else */

@@ -22,7 +22,7 @@
 
 #include "fake_peer.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 60000
 
 static struct fake_peer peer;
 static const io_name_t plane = kIOServicePlane;
@@ -132,6 +132,25 @@ static void a_failed_request_ends_the_session(void **state)
         assert_int_equal(peer.clients, i + 2);
         assert_int_equal(IOObjectRelease(service), 0);
     }
+}
+
+/* Whoever looks for services need not be told that the host he knew is another by now. */
+static void a_host_replaced_unnoticed_is_found(void **state)
+{
+    io_iterator_t iterator = 7;
+    (void)state;
+    IOObjectRelease(first_service());
+    peer.manner[WIRE_MATCH] = FAKE_HANG_UP_ONCE;
+    io_service_t service = first_service();
+    assert_int_not_equal(service, IO_OBJECT_NULL);
+    assert_int_equal(IOObjectRelease(service), 0);
+    assert_int_equal(peer.clients, 2);
+    peer.manner[WIRE_MATCH] = FAKE_HANG_UP; /* nor has he to wait until one stays */
+    assert_int_equal(
+        IOServiceGetMatchingServices(kIOMainPortDefault, IOServiceMatching("IOService"), &iterator),
+        MIG_SERVER_DIED);
+    assert_int_equal(iterator, IO_OBJECT_NULL);
+    assert_int_equal(peer.clients, 3);
 }
 
 static void a_call_channel_may_die_alone(void **state)
@@ -263,6 +282,7 @@ int main(void)
         SESSION_TEST(a_host_that_greets_badly_is_none),
         SESSION_TEST(a_host_that_never_greets_is_given_up),
         SESSION_TEST(a_failed_request_ends_the_session),
+        SESSION_TEST(a_host_replaced_unnoticed_is_found),
         SESSION_TEST(a_call_channel_may_die_alone),
         SESSION_TEST(a_host_without_call_slots),
         SESSION_TEST(a_call_channel_may_die_over_call_slots),
