@@ -56,7 +56,8 @@ static void doorbell_write(struct nvme_queue *queue, unsigned is_completion, uin
 static bool wait_status(struct nvme *nvme, uint32_t mask, uint32_t wanted)
 {
     uint64_t end = now_ns() + ((nvme->cap >> 24 & 0xff) + 1) * 500 * MS; /* CAP.TO */
-    while (now_ns() < end) {
+    for (bool is_last = false; !is_last;) {
+        is_last = now_ns() >= end; /* and one look after that: this thread may have been away */
         uint32_t status = (uint32_t)nvme_register(nvme, NVME_CSTS, 4);
         if (status == UINT32_MAX || (wanted != 0 && (status & CSTS_FATAL) != 0))
             return false;

@@ -53,10 +53,12 @@ static int reset_wait_ready(struct dext *dext)
         if (dext_is_removed(dext)) {
             return -ENODEV;
         }
+        /* Asked once more after the deadline: this thread may have been away. */
+        bool is_late = reset_now_ns() >= end;
         if (reset_is_answering(dext)) {
             return 0;
         }
-        if (reset_now_ns() >= end) {
+        if (is_late) {
             return -ETIMEDOUT;
         }
         nanosleep(&pause, NULL);

@@ -70,6 +70,9 @@ static int fake_config_read(struct pci_provider *provider, unsigned offset, unsi
     if (offset == 0 && device->polls_left != 0) {
         device->polls_left -= device->polls_left > 0;
         *value = device->reset_answer;
+        if (device->on_poll) {
+            device->on_poll();
+        }
     }
     return 0;
 }

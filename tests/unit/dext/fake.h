@@ -45,6 +45,7 @@ struct fake_device {
     unsigned resets[3];     /* times tried */
     int polls_left;         /* now; 0: answers */
     void (*on_reset)(void); /* runs inside a reset */
+    void (*on_poll)(void);  /* runs inside an id read that is not answered */
 
     int irq_error[2];    /* by kind */
     unsigned irq_most;   /* granted at most */
