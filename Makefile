@@ -7,8 +7,6 @@ BUILD_ASAN := build-asan
 BUILD_TSAN := build-tsan
 # Suites that run a second time under ThreadSanitizer.
 TSAN_SUITES := unit,contract-short
-# Sanitizers and shared machines are slow: a test hangs when it takes this many times its limit.
-PATIENCE := --timeout-multiplier 4
 
 .PHONY: help build demo test bench bench-guest lint format clean setup setup-tests setup-bench setup-guest
 
@@ -54,7 +52,7 @@ demo: build
 test: $(BUILD_ASAN)/build.ninja $(BUILD_TSAN)/build.ninja
 	@ninja -C $(BUILD_ASAN) --quiet
 	@ninja -C $(BUILD_TSAN) --quiet
-	@scripts/run-tests $(BUILD_ASAN) $(BUILD_TSAN)@$(TSAN_SUITES) -- $(PATIENCE)
+	@scripts/run-tests $(BUILD_ASAN) $(BUILD_TSAN)@$(TSAN_SUITES)
 
 bench: build setup-bench
 	@scripts/bench --build $(BUILD) $(BENCH_ARGUMENTS)
@@ -66,7 +64,7 @@ bench-guest: build setup-guest
 
 lint: $(BUILD_ASAN)/build.ninja
 	@ninja -C $(BUILD_ASAN) --quiet
-	@scripts/run-tests $(BUILD_ASAN)@lint -- $(PATIENCE)
+	@scripts/run-tests $(BUILD_ASAN)@lint
 
 format: | setup-tests
 	git ls-files '*.c' '*.h' | xargs clang-format -i

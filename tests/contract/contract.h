@@ -80,7 +80,7 @@ void contract_disconnect(io_connect_t connection);
 /** Descriptors open in a process (0: this one); -1 when it cannot be told. */
 int contract_count_fds(int pid);
 
-/** Whether a condition came true within five seconds. */
+/** Whether a condition came true, for which two minutes are enough on any machine. */
 bool contract_eventually(bool (*is_true)(void *opaque), void *opaque);
 
 /** Private memory far from what the kernel gives out: parts that are unmapped stay unmapped. */

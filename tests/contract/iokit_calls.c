@@ -225,13 +225,11 @@ static void *reset_slowly(void *opaque)
 /* Returns with the reset under way; on a machine that was busy elsewhere for long, over. */
 static void start_slow_reset(struct resetter *resetter)
 {
-    AppleDextDeviceState device = {0};
     resetter->connection = contract_claimed(SLOW);
     resetter->other = contract_connect(SLOW);
     resetter->begun_ns = clock_ns();
     assert_int_equal(pthread_create(&resetter->thread, NULL, reset_slowly, resetter), 0);
-    while (device.presence != APPLE_DEXT_RESETTING && !resetter->is_done)
-        assert_ok(apple_dext_get_device_state(resetter->other, &device));
+    wait_for_reset(resetter->other, &resetter->is_done);
 }
 
 /* The device needs so long: what returned earlier did not wait for it. */

@@ -298,6 +298,9 @@ static void released_interest_hears_nothing(void **state)
 static void termination_makes_up_no_completion(void **state)
 {
     struct listener listener = {0};
+    struct listener witness = {0};
+    io_object_t interest = 0;
+    io_service_t service = service_on(0x13);
     io_connect_t c = contract_claimed(0x13);
     uint64_t vectors;
     uint32_t count = 1;
@@ -305,11 +308,18 @@ static void termination_makes_up_no_completion(void **state)
      */
     assert_ok(IOConnectCallScalarMethod(c, 13, NULL, 0, &vectors, &count));
     listener_open(&listener);
+    listener_open(&witness);
     assert_ok(wait_interrupt(c, &listener));
+    assert_ok(IOServiceAddInterestNotification(witness.port, service, kIOGeneralInterest,
+                                               on_interest, &witness, &interest));
     terminate(0x13);
-    usleep(50000);
+    assert_reaches(witness.runs, 1); /* behind the death of the handles */
+    usleep(20000);
     assert_int_equal(listener.runs, 0);
+    assert_ok(IOObjectRelease(interest));
+    assert_ok(IOObjectRelease(service));
     listener_close(&listener);
+    listener_close(&witness);
     /* The handle is the client's to close, dead or not; then it is nobody's. */
     assert_status(IOServiceClose(c), MACH_SEND_INVALID_DEST);
 }

@@ -172,7 +172,7 @@ static void caller_join(struct caller *caller)
 {
     struct timespec deadline;
     clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += 20;
+    deadline.tv_sec += 120;
     assert_int_equal(pthread_timedjoin_np(caller->thread, NULL, &deadline), 0);
 }
 
@@ -236,40 +236,72 @@ static void a_host_that_is_stopped_and_dies(void **state)
     contract_disconnect(c);
 }
 
-static void a_host_that_dies_in_a_long_call(void **state)
+/* A reset gives up after seconds: what was not done meanwhile is tried again. */
+enum { ATTEMPTS = 30 };
+
+static bool kill_host_in_a_long_call(void)
 {
     struct caller callers[3];
     start();
     io_connect_t c = warm(SLOW);
+    io_connect_t onlooker = contract_connect(SLOW);
     caller_start(&callers[0], c, apple_dext_reset_device);
+    wait_for_reset(onlooker, &callers[0].has_ended);
     caller_start(&callers[1], c, read_config);
     caller_start(&callers[2], c, read_config);
     contract_host_kill();
     for (int i = 0; i < 3; i++) {
         caller_join(&callers[i]);
+    }
+    bool is_in_time = callers[0].status != kIOReturnNotResponding;
+    for (int i = 0; i < 3 && is_in_time; i++) {
         assert_is_death(callers[i].status);
     }
     assert_status(read_config(c), MACH_SEND_INVALID_DEST);
     contract_disconnect(c);
+    contract_disconnect(onlooker);
+    return is_in_time;
 }
 
-/* A long call holds up its own connection, and no other. */
-static void a_long_call_on_another_connection(void **state)
+static void a_host_that_dies_in_a_long_call(void **state)
+{
+    int attempts = 0;
+    while (!kill_host_in_a_long_call()) {
+        assert_true(++attempts < ATTEMPTS);
+    }
+}
+
+static bool call_beside_a_long_call(void)
 {
     struct caller reset;
     start();
     io_connect_t slow = warm(SLOW);
     io_connect_t quick = warm(TESTDEV);
+    io_connect_t onlooker = contract_connect(SLOW);
     caller_start(&reset, slow, apple_dext_reset_device);
+    wait_for_reset(onlooker, &reset.has_ended);
     for (int i = 0; i < 100; i++) {
         assert_ok(read_config(quick));
     }
-    assert_false(reset.has_ended);
+    bool is_in_time = !reset.has_ended;
     contract_host_kill();
     caller_join(&reset);
-    assert_is_death(reset.status);
+    if (reset.status != kIOReturnNotResponding) {
+        assert_is_death(reset.status);
+    }
     contract_disconnect(quick);
     contract_disconnect(slow);
+    contract_disconnect(onlooker);
+    return is_in_time;
+}
+
+/* A long call holds up its own connection, and no other. */
+static void a_long_call_on_another_connection(void **state)
+{
+    int attempts = 0;
+    while (!call_beside_a_long_call()) {
+        assert_true(++attempts < ATTEMPTS);
+    }
 }
 
 /* A child has a copy of the parent's handles, and no part in its calls; it may have its own. */

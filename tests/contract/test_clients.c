@@ -43,6 +43,27 @@ static void client_start(struct client *client, unsigned number)
     assert_ok(apple_dext_setup_interrupts(client->connection, &vectors));
 }
 
+struct look {
+    io_connect_t connection;
+    unsigned vector;
+};
+
+static bool has_pending(void *opaque)
+{
+    const struct look *look = opaque;
+    uint64_t pending[4] = {0};
+    assert_ok(apple_dext_read_pending_irqs(look->connection, pending));
+    return pending[0] >> look->vector & 1;
+}
+
+/* Stop is asynchronous. */
+static bool is_left(void *opaque)
+{
+    AppleDextStatistics now;
+    assert_ok(apple_dext_get_statistics(*(io_connect_t *)opaque, &now));
+    return now.claims == 0 && now.live_regions == 0;
+}
+
 /* Everything works: config, both kinds of mapping, DMA both ways, interrupts. */
 static void client_check(struct client *client, unsigned vector)
 {
@@ -58,10 +79,7 @@ static void client_check(struct client *client, unsigned vector)
     assert_true(pattern_matches(client->memory + 2048, 2048, vector));
     assert_ok(apple_dext_read_pending_irqs(client->connection, pending));
     reg_write(client->connection, TESTDEV_FIRE, 4, vector);
-    for (int i = 0; i < 1000 && !(pending[0] >> vector & 1); i++) {
-        assert_ok(apple_dext_read_pending_irqs(client->connection, pending));
-    }
-    assert_true(pending[0] >> vector & 1);
+    assert_true(contract_eventually(has_pending, &(struct look){client->connection, vector}));
 }
 
 static void leaving_in_every_order(void **state)
@@ -69,7 +87,6 @@ static void leaving_in_every_order(void **state)
     static const unsigned orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
                                           {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
     static struct client clients[3];
-    AppleDextStatistics now;
     uint64_t value;
     io_connect_t onlooker = contract_connect(TESTDEV);
     for (size_t order = 0; order < 6; order++) {
@@ -82,25 +99,25 @@ static void leaving_in_every_order(void **state)
             }
             contract_disconnect(clients[orders[order][gone]].connection);
         }
-        for (int i = 0; i < 1000; i++) { /* Stop is asynchronous */
-            assert_ok(apple_dext_get_statistics(onlooker, &now));
-            if (now.claims == 0) {
-                break;
-            }
-        }
-        assert_true(now.claims == 0 && now.live_regions == 0);
+        assert_true(contract_eventually(is_left, &onlooker));
         assert_status(apple_dext_config_read(onlooker, 0, 4, &value), kIOReturnNotOpen);
     }
 }
 
+static struct client a, b;
+
+static bool is_out_of_reach(void *opaque)
+{
+    (void)opaque;
+    return device_write(b.connection, a.bus, 1, 0) != ERROR_NONE;
+}
+
 static void a_leaving_client_takes_its_own_only(void **state)
 {
-    static struct client a, b;
     client_start(&a, 0);
     client_start(&b, 1);
     contract_disconnect(a.connection);
-    for (int i = 0; i < 1000 && device_write(b.connection, a.bus, 1, 0) == ERROR_NONE; i++) {
-    }
+    assert_true(contract_eventually(is_out_of_reach, NULL));
     memset(a.memory, 0x5a, sizeof(a.memory));
     assert_int_equal(device_write(b.connection, a.bus, 4, 0), ERROR_WRITE);
     assert_int_equal(a.memory[0], 0x5a);
@@ -235,14 +252,11 @@ static void *read_until_closed(void *opaque)
 {
     struct work *work = opaque;
     uint64_t value;
-    for (unsigned i = 0; i < 1000000; i++) {
-        kern_return_t status = apple_dext_config_read(work->connection, 0, 4, &value);
-        if (status != kIOReturnSuccess) {
-            *work->failures += status != MACH_SEND_INVALID_DEST;
-            return NULL;
-        }
-    }
-    *work->failures += 1;
+    kern_return_t status;
+    do {
+        status = apple_dext_config_read(work->connection, 0, 4, &value);
+    } while (status == kIOReturnSuccess);
+    *work->failures += status != MACH_SEND_INVALID_DEST;
     return NULL;
 }
 

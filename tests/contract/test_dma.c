@@ -274,6 +274,13 @@ static void more_than_128_chunks(void **state)
     assert_status(try_register(c, IOVA, (uintptr_t)memory, 128 * CHUNK + 1), kIOReturnNoSpace);
 }
 
+static bool has_no_region(void *opaque)
+{
+    AppleDextStatistics now;
+    assert_ok(apple_dext_get_statistics(*(io_connect_t *)opaque, &now));
+    return now.live_regions == 0;
+}
+
 static void regions_go_with_their_client(void **state)
 {
     AppleDextStatistics now;
@@ -286,10 +293,8 @@ static void regions_go_with_their_client(void **state)
     assert_ok(apple_dext_get_statistics(other, &now));
     assert_true(now.live_regions == 20);
     contract_disconnect(c);
-    for (int i = 0; i < 400 && now.live_regions; i++) {
-        usleep(5000);
-        assert_ok(apple_dext_get_statistics(other, &now));
-    }
+    assert_true(contract_eventually(has_no_region, &other));
+    assert_ok(apple_dext_get_statistics(other, &now));
     assert_true(now.live_regions == 0 && now.live_bytes == 0);
     assert_true(now.peak_regions >= 20);
     assert_int_equal(device_write(other, bus, 4, 1), ERROR_WRITE);

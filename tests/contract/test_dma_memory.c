@@ -179,18 +179,8 @@ static void edu_engine_copies_both_ways(void **state)
     uint64_t bus = dma_register(c, SOURCE, memory, sizeof(memory));
     pattern_fill(memory, 300, 9);
     memset(memory + 300, 0, 300);
-    const uint64_t moves[2][3] = {{bus, 0x40000, 1}, {0x40000, bus + 300, 3}};
-    for (size_t i = 0; i < 2; i++) {
-        uint64_t command = 1;
-        assert_ok(apple_dext_mmio_write(c, 0, 0x80, 8, moves[i][0]));
-        assert_ok(apple_dext_mmio_write(c, 0, 0x88, 8, moves[i][1]));
-        assert_ok(apple_dext_mmio_write(c, 0, 0x90, 8, 300));
-        assert_ok(apple_dext_mmio_write(c, 0, 0x98, 4, moves[i][2]));
-        for (int polls = 0; (command & 1) && polls < 10000; polls++) {
-            assert_ok(apple_dext_mmio_read(c, 0, 0x98, 4, &command));
-        }
-        assert_int_equal(command & 1, 0);
-    }
+    edu_move(c, bus, 0x40000, 300);
+    edu_move(c, 0x40000, bus + 300, 300);
     assert_true(pattern_matches(memory + 300, 300, 9));
 }
 

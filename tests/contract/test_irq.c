@@ -219,6 +219,11 @@ static void every_client_sees_every_vector(void **state)
     assert_pending_only(b, 19);
 }
 
+static bool is_not_zero(void *opaque)
+{
+    return __atomic_load_n((uint64_t *)opaque, __ATOMIC_ACQUIRE) != 0;
+}
+
 static void state_page_is_the_same_state(void **state)
 {
     mach_vm_address_t address = 0;
@@ -233,9 +238,7 @@ static void state_page_is_the_same_state(void **state)
         assert_true(__atomic_load_n(&pending[i], __ATOMIC_ACQUIRE) == 0);
     }
     reg_write(c, TESTDEV_FIRE, 4, 130);
-    for (int i = 0; i < 2000 && !__atomic_load_n(&pending[2], __ATOMIC_ACQUIRE); i++) {
-        reg_read(c, TESTDEV_ID, 4);
-    }
+    assert_true(contract_eventually(is_not_zero, &pending[2]));
     assert_true(__atomic_exchange_n(&pending[2], 0, __ATOMIC_ACQ_REL) == 4);
     assert_nothing_pending(c);
     __atomic_store_n(&enabled[2], ~UINT64_C(4), __ATOMIC_RELEASE);
@@ -245,6 +248,11 @@ static void state_page_is_the_same_state(void **state)
     const uint64_t mask[4] = {1, 2, 3, 4};
     assert_ok(apple_dext_set_irq_mask(c, mask));
     assert_true(__atomic_load_n(&enabled[3], __ATOMIC_ACQUIRE) == 4);
+}
+
+static bool timer_is_idle(void *opaque)
+{
+    return (reg_read(*(io_connect_t *)opaque, TESTDEV_TIMER_CONTROL, 4) & 1) == 0;
 }
 
 static void timer_fires_all_vectors(void **state)
@@ -261,8 +269,7 @@ static void timer_fires_all_vectors(void **state)
     for (int i = 0; i < 4; i++) {
         assert_true(words[i] == ~UINT64_C(0));
     }
-    for (int i = 0; i < 4000 && reg_read(c, TESTDEV_TIMER_CONTROL, 4) & 1; i++) {
-    }
+    assert_true(contract_eventually(timer_is_idle, &c));
     assert_int_equal(reg_read(c, TESTDEV_TIMER_TICKS, 4), 3);
     assert_true(reg_read(c, TESTDEV_FIRED, 8) == 768);
     assert_true(reg_read(c, TESTDEV_LOST, 8) == 0);

@@ -5,8 +5,6 @@
  */
 #include "testdev.h"
 
-#include <time.h>
-
 uint64_t reg_read(io_connect_t connection, uint64_t offset, unsigned width)
 {
     uint64_t value = 0;
@@ -36,6 +34,11 @@ uint64_t dma_register(io_connect_t connection, uint64_t iova, const void *memory
     return bus_address;
 }
 
+static bool engine_has_ended(void *opaque)
+{
+    return reg_read(*(io_connect_t *)opaque, TESTDEV_COPY_STATUS, 4) != COPY_RUNNING;
+}
+
 uint32_t engine_run(io_connect_t connection, uint32_t command, uint64_t source,
                     uint64_t destination, uint64_t bytes)
 {
@@ -43,15 +46,8 @@ uint32_t engine_run(io_connect_t connection, uint32_t command, uint64_t source,
     reg_write(connection, TESTDEV_COPY_DESTINATION, 8, destination);
     reg_write(connection, TESTDEV_COPY_LENGTH, 8, bytes);
     reg_write(connection, TESTDEV_COPY_COMMAND, 4, command);
-    for (int i = 0; i < 20000; i++) {
-        uint32_t status = (uint32_t)reg_read(connection, TESTDEV_COPY_STATUS, 4);
-        if (status != COPY_RUNNING) {
-            return status;
-        }
-        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-    }
-    fail_msg("the copy engine does not end");
-    return COPY_RUNNING;
+    assert_true(contract_eventually(engine_has_ended, &connection));
+    return (uint32_t)reg_read(connection, TESTDEV_COPY_STATUS, 4);
 }
 
 void engine_copy(io_connect_t connection, uint64_t source, uint64_t destination, uint64_t bytes)
@@ -75,6 +71,44 @@ uint32_t device_write(io_connect_t connection, uint64_t address, unsigned width,
     reg_write(connection, TESTDEV_ACCESS_DATA, 8, value);
     reg_write(connection, TESTDEV_ACCESS_COMMAND, 4, width | 0x100);
     return (uint32_t)reg_read(connection, TESTDEV_ACCESS_STATUS, 4);
+}
+
+enum { EDU_DMA_SOURCE = 0x80, EDU_DMA_TARGET = 0x88, EDU_DMA_BYTES = 0x90, EDU_DMA_COMMAND = 0x98 };
+enum { EDU_MEMORY = 0x40000, EDU_RUNS = 1, EDU_TO_BUS = 2 };
+
+static bool edu_has_moved(void *opaque)
+{
+    uint64_t command = EDU_RUNS;
+    assert_ok(apple_dext_mmio_read(*(io_connect_t *)opaque, 0, EDU_DMA_COMMAND, 4, &command));
+    return !(command & EDU_RUNS);
+}
+
+void edu_start(io_connect_t connection, uint64_t source, uint64_t destination, uint64_t bytes)
+{
+    uint64_t command = EDU_RUNS | (source == EDU_MEMORY ? EDU_TO_BUS : 0);
+    assert_ok(apple_dext_mmio_write(connection, 0, EDU_DMA_SOURCE, 8, source));
+    assert_ok(apple_dext_mmio_write(connection, 0, EDU_DMA_TARGET, 8, destination));
+    assert_ok(apple_dext_mmio_write(connection, 0, EDU_DMA_BYTES, 8, bytes));
+    assert_ok(apple_dext_mmio_write(connection, 0, EDU_DMA_COMMAND, 4, command));
+}
+
+void edu_end(io_connect_t connection)
+{
+    assert_true(contract_eventually(edu_has_moved, &connection));
+}
+
+void edu_move(io_connect_t connection, uint64_t source, uint64_t destination, uint64_t bytes)
+{
+    edu_start(connection, source, destination, bytes);
+    edu_end(connection);
+}
+
+void wait_for_reset(io_connect_t onlooker, const _Atomic bool *is_over)
+{
+    AppleDextDeviceState device = {0};
+    while (device.presence != APPLE_DEXT_RESETTING && !*is_over) {
+        assert_ok(apple_dext_get_device_state(onlooker, &device));
+    }
 }
 
 uint64_t fault_count(io_connect_t connection)

@@ -86,6 +86,14 @@ void engine_copy(io_connect_t connection, uint64_t source, uint64_t destination,
 uint32_t device_read(io_connect_t connection, uint64_t address, unsigned width, uint64_t *value);
 uint32_t device_write(io_connect_t connection, uint64_t address, unsigned width, uint64_t value);
 
+/** One move of edu's engine, to its end: from the bus to its memory or back (docs/edu.md). */
+void edu_move(io_connect_t connection, uint64_t source, uint64_t destination, uint64_t bytes);
+void edu_start(io_connect_t connection, uint64_t source, uint64_t destination, uint64_t bytes);
+void edu_end(io_connect_t connection);
+
+/** Returns when a reset of the device is under way, or *is_over says that it has ended already. */
+void wait_for_reset(io_connect_t onlooker, const _Atomic bool *is_over);
+
 uint64_t fault_count(io_connect_t connection);
 
 /** A pattern that differs from byte to byte and seed to seed. */
