@@ -52,7 +52,7 @@ struct settings {
 };
 
 /* Of the rounds: interrupts sleep most of the time, and programs take theirs. */
-enum { DEVICES_MAX = 8, DATA_EVERY = 10, INTERRUPTS_EVERY = 20, STARTUP_EVERY = 1000 };
+enum { DEVICES_MAX = 12, DATA_EVERY = 10, INTERRUPTS_EVERY = 20, STARTUP_EVERY = 1000 };
 
 static bool has(const struct settings *settings, enum what what)
 {
@@ -257,7 +257,9 @@ static bool job_begin(struct job *job, const struct settings *settings)
         job->devices[job->device_count++] = BENCH_INTERRUPTS;
     }
     if (has(settings, VFIO_USER)) {
-        job->devices[job->device_count++] = BENCH_VFIO_USER;
+        for (size_t i = 0; i < BENCH_VFIO_USERS; i++) {
+            job->devices[job->device_count++] = bench_vfio_users[i];
+        }
     }
     if (has(settings, NVME)) {
         job->devices[job->device_count++] = BENCH_NVME_MEMORY;
@@ -273,19 +275,6 @@ static void job_end(struct job *job)
     waker_close(&job->waker); /* first: a child of later has the socket of the one before it */
     handoff_close(&job->handoff);
     pingpong_close(&job->pingpong);
-}
-
-static json_object *measure_vfio_user(struct job *job, bool has_device)
-{
-    const struct settings *settings = job->settings;
-    struct vfio_user peer;
-    json_object *figures = NULL;
-
-    if (vfio_user_start(&peer, settings->vfio_user, has_device)) {
-        figures = vfio_user_measure(&peer, &settings->plan, &job->pingpong);
-    }
-    vfio_user_stop(&peer);
-    return figures;
 }
 
 /* Add what was measured. false: nothing was. */
@@ -326,7 +315,9 @@ static json_object *job_measure(struct job *job, pid_t host)
         ok = add(figures, "nvme", nvme_measure(&nvme_plan, &job->file));
     }
     if (ok && has(settings, VFIO_USER)) {
-        ok = add(figures, "vfio_user", measure_vfio_user(job, host == 0));
+        ok =
+            add(figures, "vfio_user",
+                vfio_user_measure(settings->vfio_user, host == 0, &settings->plan, &job->pingpong));
     }
     if (!ok) {
         json_object_put(figures);

@@ -5,13 +5,16 @@
  */
 #include "place.h"
 
+#include <dirent.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static cpu_set_t allowed; /* when the process began */
 static bool is_known;
 
-void place_on(unsigned index)
+static void place(pid_t thread, unsigned index)
 {
     cpu_set_t one;
     unsigned seen = 0;
@@ -27,7 +30,30 @@ void place_on(unsigned index)
         if (CPU_ISSET(cpu, &allowed) && seen++ == index) {
             CPU_ZERO(&one);
             CPU_SET(cpu, &one);
-            sched_setaffinity(0, sizeof(one), &one);
+            sched_setaffinity(thread, sizeof(one), &one);
         }
+    }
+}
+
+void place_on(unsigned index)
+{
+    place(0, index);
+}
+
+void place_process(pid_t process, unsigned index)
+{
+    char path[32];
+    struct dirent *entry;
+
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)process);
+    DIR *threads = opendir(path);
+    while (threads && (entry = readdir(threads)) != NULL) {
+        pid_t thread = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (thread > 0) {
+            place(thread, index);
+        }
+    }
+    if (threads) {
+        closedir(threads);
     }
 }

@@ -50,6 +50,7 @@ DISTRIBUTIONS = {
         ("io_uring", "dextd.nvme.rows.0.io_uring", True)]),
     "vfio-user": ("vfio-user: what a VMM waits for", [
         ("region read, server has the device", "embedded.vfio_user.region_read", False),
+        ("the same, all on one processor", "embedded.vfio_user.region_read_together", False),
         ("region read, dextd has it", "dextd.vfio_user.region_read", False),
         ("write that fires, to its eventfd", "embedded.vfio_user.interrupt", False),
         ("floor: socket ping-pong", "embedded.vfio_user.ping_pong", True)]),

@@ -12,8 +12,10 @@
 void vfio_user_report(json_object *embedded, json_object *dextd)
 {
     static const struct table_row rows[] = {
-        {"region_read", "region read, 4 bytes of a BAR", "ping_pong"},
+        {"region_read", "region read, two processors", "ping_pong"},
         {"ping_pong", "socketpair ping-pong beside it", NULL},
+        {"region_read_together", "region read, one processor", "ping_pong_together"},
+        {"ping_pong_together", "socketpair ping-pong beside it", NULL},
         {"interrupt", "write that fires, to the eventfd", NULL},
     };
     json_object *ours = member(embedded, "map_unmap");

@@ -1,36 +1,30 @@
 /*
- * Register reads, DMA maps and interrupts through dext-vfio-user, timed.
+ * Register reads and interrupts through dext-vfio-user, timed.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "vfio_user.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "place.h"
 #include "samples.h"
 #include "vfiouser/protocol.h"
 
-#define INTERLEAVE   50 /* reads, then as many ping-pongs */
-#define REGION_BYTES UINT64_C(16384)
-#define IOVA_FIRST   UINT64_C(0x100000000)
-#define IOVA_STRIDE  (2 * REGION_BYTES) /* leaves a gap for the region that comes and goes */
-#define FIRE         0x100              /* register of testdev in BAR 0 */
-#define WAIT_MS      10000
+#define INTERLEAVE 50    /* reads, then as many ping-pongs */
+#define FIRE       0x100 /* register of testdev in BAR 0 */
+#define WAIT_MS    10000
 
-static const uint64_t live_counts[] = {1, 1000, 60000};
-#define LIVE_COUNTS (sizeof(live_counts) / sizeof(*live_counts))
-
-static uint64_t live_count(const struct measure_plan *plan, size_t index)
-{
-    return live_counts[index] < plan->live_most ? live_counts[index] : plan->live_most;
-}
+const char *const bench_vfio_users[BENCH_VFIO_USERS] = {
+    "testdev,addr=05:00.0,dart=identity",
+    "testdev,addr=05:01.0,dart=identity",
+    "testdev,addr=05:02.0,dart=identity",
+};
 
 static bool read_register(struct vfio_user *peer)
 {
@@ -56,15 +50,24 @@ static bool write_region(struct vfio_user *peer, uint32_t region, uint64_t offse
                      : vfio_user_ask(peer, &request, reply, sizeof(reply));
 }
 
+/* Where both sides of what is compared run. */
+struct placement {
+    const char *reads, *pings; /* keys */
+    unsigned client, other;
+};
+
 /* Interleaved, so that both see the same machine. */
-static bool measure_reads(struct vfio_user *peer, struct pingpong *pingpong, uint64_t rounds,
-                          json_object *figures)
+static bool measure_reads(struct vfio_user *peer, struct pingpong *pingpong,
+                          const struct placement *placement, uint64_t rounds, json_object *figures)
 {
     struct samples reads;
     struct samples pings;
     bool ok = samples_create(&reads, (size_t)rounds + INTERLEAVE);
 
     ok = samples_create(&pings, (size_t)rounds + INTERLEAVE) && ok;
+    place_on(placement->client);
+    place_process(peer->pid, placement->other);
+    place_process(pingpong->child, placement->other);
     while (ok && reads.count < rounds) {
         for (int i = 0; ok && i < INTERLEAVE; i++) {
             double start = clock_us();
@@ -78,93 +81,11 @@ static bool measure_reads(struct vfio_user *peer, struct pingpong *pingpong, uin
         }
     }
     if (ok) {
-        json_object_object_add(figures, "region_read", samples_json(&reads));
-        json_object_object_add(figures, "ping_pong", samples_json(&pings));
+        json_object_object_add(figures, placement->reads, samples_json(&reads));
+        json_object_object_add(figures, placement->pings, samples_json(&pings));
     }
     samples_destroy(&reads);
     samples_destroy(&pings);
-    return ok;
-}
-
-static bool map(struct vfio_user *peer, int file, uint64_t index, uint64_t address)
-{
-    const struct vu_dma_map region = {.argsz = sizeof(region),
-                                      .flags = VU_DMA_READABLE | VU_DMA_WRITABLE,
-                                      .offset = index * REGION_BYTES,
-                                      .address = address,
-                                      .size = REGION_BYTES};
-    const struct vfio_user_request request = {
-        .command = VU_DMA_MAP, .head = &region, .head_bytes = sizeof(region), .fd = file};
-    return vfio_user_ask(peer, &request, NULL, 0);
-}
-
-static bool unmap(struct vfio_user *peer, uint64_t address)
-{
-    const struct vu_dma_unmap region = {
-        .argsz = sizeof(region), .address = address, .size = REGION_BYTES};
-    const struct vfio_user_request request = {
-        .command = VU_DMA_UNMAP, .head = &region, .head_bytes = sizeof(region), .fd = -1};
-    uint8_t reply[sizeof(region)];
-    return vfio_user_ask(peer, &request, reply, sizeof(reply));
-}
-
-/* One more region comes and goes among those that live, at a place that moves through them. */
-static bool time_maps(struct vfio_user *peer, int file, uint64_t live, uint64_t rounds,
-                      struct samples *samples)
-{
-    bool ok = true;
-    for (uint64_t i = 0; ok && i < rounds; i++) {
-        uint64_t address = IOVA_FIRST + i * 7919 % live * IOVA_STRIDE + REGION_BYTES;
-        double start = clock_us();
-        ok = map(peer, file, live_counts[LIVE_COUNTS - 1], address) && unmap(peer, address);
-        samples_add(samples, clock_us() - start);
-    }
-    return ok;
-}
-
-static bool measure_live(struct vfio_user *peer, int file, uint64_t have, uint64_t live,
-                         uint64_t rounds, json_object *rows)
-{
-    struct samples samples;
-    struct samples warm_up = {0}; /* takes none */
-    bool ok = samples_create(&samples, (size_t)rounds);
-
-    for (uint64_t i = have; ok && i < live; i++) {
-        ok = map(peer, file, i, IOVA_FIRST + i * IOVA_STRIDE);
-    }
-    ok = ok && time_maps(peer, file, live, rounds / 4 + 1, &warm_up) &&
-         time_maps(peer, file, live, rounds, &samples);
-    if (ok) {
-        json_object *row = samples_json(&samples);
-        json_object_object_add(row, "live", json_object_new_uint64(live));
-        json_object_array_add(rows, row);
-    }
-    samples_destroy(&samples);
-    return ok;
-}
-
-static bool measure_maps(struct vfio_user *peer, const struct measure_plan *plan,
-                         json_object *figures)
-{
-    json_object *rows = json_object_new_array();
-    int file = memfd_create("guest", MFD_CLOEXEC);
-    bool ok = file >= 0 &&
-              ftruncate(file, (off_t)((live_counts[LIVE_COUNTS - 1] + 1) * REGION_BYTES)) == 0;
-
-    if (!ok) {
-        fprintf(stderr, "dextbench: cannot make the guest's memory: %s\n", strerror(errno));
-    }
-    for (size_t i = 0; ok && i < LIVE_COUNTS; i++) {
-        ok = measure_live(peer, file, i ? live_count(plan, i - 1) : 0, live_count(plan, i),
-                          plan->region_rounds, rows);
-    }
-    if (file >= 0) {
-        close(file);
-    }
-    if (ok) {
-        json_object_object_add(figures, "map_unmap", json_object_get(rows));
-    }
-    json_object_put(rows);
     return ok;
 }
 
@@ -215,17 +136,46 @@ static bool measure_interrupts(struct vfio_user *peer, uint64_t rounds, json_obj
     return ok;
 }
 
-json_object *vfio_user_measure(struct vfio_user *peer, const struct measure_plan *plan,
+static json_object *measure_peers(struct vfio_user peers[BENCH_VFIO_USERS],
+                                  const struct measure_plan *plan, struct pingpong *pingpong)
+{
+    static const struct placement together = {"region_read_together", "ping_pong_together", 0, 0};
+    static const struct placement apart = {"region_read", "ping_pong", 1, 0};
+    json_object *figures = json_object_new_object();
+    json_object *maps = NULL;
+
+    /* Maps last: with memory mapped the server would ask for some of it. */
+    if (measure_reads(&peers[0], pingpong, &together, plan->rounds, figures) &&
+        measure_reads(&peers[0], pingpong, &apart, plan->rounds, figures) &&
+        measure_interrupts(&peers[0], plan->rounds / 4 + 1, figures)) {
+        maps = vfio_user_measure_maps(peers, plan);
+    }
+    if (!maps) {
+        json_object_put(figures);
+        return NULL;
+    }
+    json_object_object_add(figures, "map_unmap", maps);
+    return figures;
+}
+
+json_object *vfio_user_measure(const char *path, bool has_device, const struct measure_plan *plan,
                                struct pingpong *pingpong)
 {
-    json_object *figures = json_object_new_object();
+    struct vfio_user peers[BENCH_VFIO_USERS];
+    json_object *figures = NULL;
+    size_t started = 0;
 
-    /* Interrupts first: with memory mapped the server would ask for some of it. */
-    if (measure_reads(peer, pingpong, plan->rounds, figures) &&
-        measure_interrupts(peer, plan->rounds / 4 + 1, figures) &&
-        measure_maps(peer, plan, figures)) {
-        return figures;
+    while (started < BENCH_VFIO_USERS &&
+           vfio_user_start(&peers[started], path, bench_vfio_users[started], has_device)) {
+        started++;
     }
-    json_object_put(figures);
-    return NULL;
+    if (started == BENCH_VFIO_USERS) {
+        figures = measure_peers(peers, plan, pingpong);
+    } else {
+        vfio_user_stop(&peers[started]);
+    }
+    while (started > 0) {
+        vfio_user_stop(&peers[--started]);
+    }
+    return figures;
 }

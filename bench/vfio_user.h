@@ -13,8 +13,9 @@
 #include "measure.h"
 #include "pingpong.h"
 
-#define BENCH_VFIO_USER         "testdev,addr=05:00.0,dart=identity"
-#define BENCH_VFIO_USER_ADDRESS "05:00.0"
+/* A server of its own for each number of live regions, so that they take turns. */
+#define BENCH_VFIO_USERS 3
+extern const char *const bench_vfio_users[BENCH_VFIO_USERS];
 
 /* A dext-vfio-user of our own, for as long as it is measured, and a connection to it. */
 struct vfio_user {
@@ -25,10 +26,10 @@ struct vfio_user {
 };
 
 /**
- * Start the dext-vfio-user at path and negotiate. With has_device it brings BENCH_VFIO_USER itself,
- * else it finds it at the dextd of DEXTLINK_SOCKET. false with one line on stderr.
+ * Start the dext-vfio-user at path and negotiate. With has_device it brings the device itself, else
+ * it finds it at the dextd of DEXTLINK_SOCKET. false with one line on stderr.
  */
-bool vfio_user_start(struct vfio_user *peer, const char *path, bool has_device);
+bool vfio_user_start(struct vfio_user *peer, const char *path, const char *device, bool has_device);
 void vfio_user_stop(struct vfio_user *peer);
 
 /* A message to send: its payload in two pieces, and perhaps a descriptor. */
@@ -47,13 +48,21 @@ bool vfio_user_ask(struct vfio_user *peer, const struct vfio_user_request *reque
                    size_t size);
 
 /**
- * Measure. Returns the figures, the caller's; NULL with one line on stderr.
+ * Measure with the dext-vfio-user at path. Returns the figures, the caller's; NULL with one line on
+ * stderr.
  *
- * region_read beside ping_pong, map_unmap at several numbers of live regions, interrupt: from
- * before the posted write that fires a vector until its eventfd has been read.
+ * region_read beside ping_pong, the two sides of either on processors of their own; the same
+ * "_together" with both on one; map_unmap at several numbers of live regions; interrupt: from
+ * before the posted write that fires a vector until its eventfd has been read. A dextd runs where
+ * it will.
  */
-json_object *vfio_user_measure(struct vfio_user *peer, const struct measure_plan *plan,
+json_object *vfio_user_measure(const char *path, bool has_device, const struct measure_plan *plan,
                                struct pingpong *pingpong);
+
+/** The array of map_unmap, the caller's: a row for each number of live regions. NULL with one line
+ * on stderr. */
+json_object *vfio_user_measure_maps(struct vfio_user peers[BENCH_VFIO_USERS],
+                                    const struct measure_plan *plan);
 
 /** Print the figures of both hosts as a table. */
 void vfio_user_report(json_object *embedded, json_object *dextd);

@@ -33,16 +33,18 @@ static void socket_path(const struct vfio_user *peer, struct sockaddr_un *addres
     snprintf(address->sun_path, sizeof(address->sun_path), "%s/" SOCKET_NAME, peer->directory);
 }
 
-static void run_server(const char *path, const char *socket, bool has_device, int ready_fd)
+static void run_server(const char *path, const char *socket, const char *device, bool has_device,
+                       int ready_fd)
 {
     char fd_text[16];
-    const char *argv[12] = {path,         "--socket", socket, "--host", BENCH_VFIO_USER_ADDRESS,
-                            "--ready-fd", fd_text};
+    char address[16];
+    const char *argv[12] = {path, "--socket", socket, "--host", address, "--ready-fd", fd_text};
 
     snprintf(fd_text, sizeof(fd_text), "%d", ready_fd);
+    snprintf(address, sizeof(address), "%.7s", strstr(device, "addr=") + strlen("addr="));
     if (has_device) {
         argv[7] = "--device";
-        argv[8] = BENCH_VFIO_USER;
+        argv[8] = device;
     }
     /* Its progress would stand among the figures. */
     int said = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
@@ -54,7 +56,8 @@ static void run_server(const char *path, const char *socket, bool has_device, in
     _exit(127);
 }
 
-static bool start_child(struct vfio_user *peer, const char *path, bool has_device)
+static bool start_child(struct vfio_user *peer, const char *path, const char *device,
+                        bool has_device)
 {
     struct sockaddr_un address;
     int ready[2];
@@ -67,7 +70,7 @@ static bool start_child(struct vfio_user *peer, const char *path, bool has_devic
     peer->pid = fork();
     if (peer->pid == 0) {
         close(ready[0]);
-        run_server(path, address.sun_path, has_device, ready[1]);
+        run_server(path, address.sun_path, device, has_device, ready[1]);
     }
     close(ready[1]);
     bool ok = peer->pid > 0 && read(ready[0], &byte, 1) == 1;
@@ -87,7 +90,7 @@ static bool negotiate(struct vfio_user *peer)
     return vfio_user_ask(peer, &request, reply, sizeof(reply));
 }
 
-bool vfio_user_start(struct vfio_user *peer, const char *path, bool has_device)
+bool vfio_user_start(struct vfio_user *peer, const char *path, const char *device, bool has_device)
 {
     struct sockaddr_un address;
 
@@ -96,7 +99,7 @@ bool vfio_user_start(struct vfio_user *peer, const char *path, bool has_device)
     if (!mkdtemp(peer->directory)) {
         return complain("directory");
     }
-    if (!start_child(peer, path, has_device)) {
+    if (!start_child(peer, path, device, has_device)) {
         return false;
     }
     socket_path(peer, &address);
@@ -161,21 +164,33 @@ bool vfio_user_post(struct vfio_user *peer, const struct vfio_user_request *requ
     return send_request(peer, request, VU_HEADER_COMMAND | VU_HEADER_NO_REPLY);
 }
 
+/* A reply in one piece, as any server sends it, is taken by one call, as the floor's is. */
+static bool receive_reply(struct vfio_user *peer, struct vu_header *header, void *reply,
+                          size_t size)
+{
+    struct iovec pieces[2] = {{header, sizeof(*header)}, {reply, size}};
+    struct msghdr from = {.msg_iov = pieces, .msg_iovlen = size > 0 ? 2 : 1};
+    ssize_t have = recvmsg(peer->fd, &from, 0);
+
+    if (have < (ssize_t)sizeof(*header) || header->size < (size_t)have ||
+        header->size - sizeof(*header) > size) {
+        return false;
+    }
+    size_t rest = header->size - (size_t)have;
+    return rest == 0 || recv(peer->fd, (uint8_t *)reply + (size_t)have - sizeof(*header), rest,
+                             MSG_WAITALL) == (ssize_t)rest;
+}
+
 bool vfio_user_ask(struct vfio_user *peer, const struct vfio_user_request *request, void *reply,
                    size_t size)
 {
-    struct vu_header header;
+    struct vu_header header = {0};
 
     if (!send_request(peer, request, VU_HEADER_COMMAND)) {
         return false;
     }
     errno = 0;
-    if (recv(peer->fd, &header, sizeof(header), MSG_WAITALL) != sizeof(header) ||
-        header.size < sizeof(header) || header.size - sizeof(header) > size) {
-        return complain("receive");
-    }
-    size_t rest = header.size - sizeof(header);
-    if (rest > 0 && recv(peer->fd, reply, rest, MSG_WAITALL) != (ssize_t)rest) {
+    if (!receive_reply(peer, &header, reply, size)) {
         return complain("receive");
     }
     errno = (int)header.error;

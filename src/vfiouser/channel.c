@@ -12,16 +12,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/pause.h"
 #include "vfiouser/codec.h"
 
 #define KERNEL_MAX_FDS 254 /* more never come with one message */
 #define FIRST_BYTES    (2 * VU_HEADER_BYTES)
+#define PAUSES         8 /* between two looks */
 
 /* count may be more than there is room for: those are closed. */
 static void close_fds(const int *fds, size_t count)
@@ -36,6 +40,7 @@ static void close_fds(const int *fds, size_t count)
 int vu_channel_open(struct vu_channel *channel, int fd)
 {
     channel->fd = fd;
+    channel->lookout = (struct vu_lookout){0};
     channel->payload = malloc(VU_MAX_MESSAGE);
     if (!channel->payload) {
         vu_channel_close(channel);
@@ -104,8 +109,45 @@ static int receive_rest(int fd, uint8_t *where, size_t bytes)
     return 0;
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Give the peer a moment, and the processor if it has none of its own. */
+static void rest_between_looks(void)
+{
+    for (int i = 0; i < PAUSES; i++) {
+        pause_processor();
+    }
+    sched_yield();
+}
+
+/* recvmsg that waits, by looking where that pays. */
+static ssize_t receive_wait(struct vu_channel *channel, struct msghdr *from)
+{
+    struct vu_lookout *lookout = &channel->lookout;
+    const struct msghdr wanted = *from; /* a call that fails may have changed it */
+    bool looks = vu_lookout_begin(lookout, now_ns());
+    ssize_t count;
+    do {
+        *from = wanted;
+        count = recvmsg(channel->fd, from, looks ? MSG_DONTWAIT : 0);
+        if (count >= 0 || (errno != EAGAIN && errno != EINTR)) {
+            vu_lookout_end(lookout, now_ns());
+            return count;
+        }
+        if (looks) {
+            rest_between_looks();
+            looks = vu_lookout_again(lookout, now_ns());
+        }
+    } while (true);
+}
+
 /* Read a header and perhaps more; *have says how much. */
-static int receive_first(int fd, uint8_t bytes[FIRST_BYTES], size_t *have,
+static int receive_first(struct vu_channel *channel, uint8_t bytes[FIRST_BYTES], size_t *have,
                          struct vu_message *message)
 {
     union {
@@ -119,11 +161,9 @@ static int receive_first(int fd, uint8_t bytes[FIRST_BYTES], size_t *have,
     memset(&from, 0, sizeof(from));
     from.msg_iov = &vector;
     from.msg_iovlen = 1;
-    do {
-        from.msg_control = control.bytes;
-        from.msg_controllen = sizeof(control.bytes);
-        count = recvmsg(fd, &from, 0);
-    } while (count < 0 && errno == EINTR);
+    from.msg_control = control.bytes;
+    from.msg_controllen = sizeof(control.bytes);
+    count = receive_wait(channel, &from);
     if (count <= 0) {
         return count == 0 ? -ENOTCONN : -errno;
     }
@@ -184,7 +224,7 @@ int vu_channel_receive(struct vu_channel *channel, struct vu_message *message)
     message->has_lost_fds = false;
     message->payload = channel->payload;
     if (is_new) {
-        error = receive_first(channel->fd, bytes, &have, message);
+        error = receive_first(channel, bytes, &have, message);
     } else {
         take_ahead(channel, bytes, &have, message);
     }

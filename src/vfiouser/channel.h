@@ -11,11 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vfiouser/lookout.h"
 #include "vfiouser/protocol.h"
 
 struct vu_channel {
     int fd;           /* owned */
     uint8_t *payload; /* room for the payload of the largest message; aligned to 8 */
+    struct vu_lookout lookout;
     /* The start of the next message, read with the one before it, and what came along. */
     size_t ahead_bytes;
     uint8_t ahead[VU_HEADER_BYTES];

@@ -244,8 +244,10 @@ class Bench(toolstest.ToolTest):
         for host in figures.values():
             self.assertEqual(set(host), {"vfio_user"})
             times = host["vfio_user"]
-            self.assertEqual(set(times), {"region_read", "ping_pong", "interrupt", "map_unmap"})
-            rows = [times[name] for name in ("region_read", "ping_pong", "interrupt")]
+            names = ("region_read", "ping_pong", "region_read_together", "ping_pong_together",
+                     "interrupt")
+            self.assertEqual(set(times), {*names, "map_unmap"})
+            rows = [times[name] for name in names]
             for row in [*rows, *times["map_unmap"]]:
                 self.assertGreater(row["count"], 0)
                 self.assertGreater(row["p50_us"], 0)
