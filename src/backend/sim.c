@@ -33,6 +33,7 @@ static void sim_close(struct pci_provider *provider)
     if (!sim_is_removed(sim)) {
         uint32_t command = sim_config_get_locked(sim, PCI_COMMAND, 2);
         sim_config_write_locked(sim, PCI_COMMAND, 2, command & ~cleared);
+        sim_storage_settle_locked(sim);
     }
     sim_unlock(sim);
 }

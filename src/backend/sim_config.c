@@ -76,6 +76,7 @@ void sim_config_write_locked(struct sim *sim, unsigned offset, unsigned width, u
     bool initiates_flr =
         sim_answers_locked(sim) && write_initiates_flr_locked(sim, offset, width, value);
     uint32_t power_before = power_state_locked(sim);
+    bool could_master = sim_may_master_locked(sim);
     config_space_write(model->config, offset, width, value);
     sim_fault_config_written_locked(sim);
     if (model->ops->config_written) {
@@ -86,6 +87,9 @@ void sim_config_write_locked(struct sim *sim, unsigned offset, unsigned width, u
         sim_reset_model_locked(sim, MODEL_RESET_POWER);
     } else if (initiates_flr) {
         sim_reset_model_locked(sim, MODEL_RESET_FUNCTION);
+    }
+    if (could_master && !sim_may_master_locked(sim)) {
+        sim_storage_revoke_locked(sim);
     }
 }
 
@@ -112,6 +116,7 @@ int sim_config_write(struct pci_provider *provider, unsigned offset, unsigned wi
     if (!sim_is_removed(sim)) {
         sim_restore_if_ready_locked(sim);
         sim_config_write_locked(sim, offset, width, value);
+        sim_storage_settle_locked(sim);
     }
     sim_unlock(sim);
     return 0;

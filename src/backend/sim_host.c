@@ -94,10 +94,16 @@ static void host_timer_cancel(void *host, unsigned timer)
     sim_timer_cancel_locked(host, timer);
 }
 
-static int host_storage_open(void *host, const char *path, bool is_read_only, unsigned *storage,
+static int host_storage_open(void *host, const char *path, unsigned flags, unsigned *storage,
                              uint64_t *bytes)
 {
-    return sim_storage_open(host, path, is_read_only, storage, bytes);
+    return sim_storage_open(host, path, flags, storage, bytes);
+}
+
+/* Not where DMA goes wrong by request: a copy does it the wrong way. */
+static bool may_reach_memory(struct sim *sim)
+{
+    return sim->fault != SIM_FAULT_DMA && sim->fault != SIM_FAULT_DMA_ADDRESS && may_master(sim);
 }
 
 static void host_storage_submit(void *host, const struct model_storage_request *request)
@@ -108,14 +114,15 @@ static void host_storage_submit(void *host, const struct model_storage_request *
 static bool host_storage_submit_direct(void *host, const struct model_storage_request *request)
 {
     struct sim *sim = host;
-    return may_master(sim) && sim_storage_submit_direct_locked(sim, request);
+    return may_reach_memory(sim) && sim_storage_submit_direct_locked(sim, request);
 }
 
 static bool host_storage_read_now(void *host, unsigned storage, uint64_t offset,
                                   const struct model_segment *segments, unsigned count)
 {
     struct sim *sim = host;
-    return may_master(sim) && sim_storage_read_now_locked(sim, storage, offset, segments, count);
+    return may_reach_memory(sim) &&
+           sim_storage_read_now_locked(sim, storage, offset, segments, count);
 }
 
 static void host_poll_wake(void *host)

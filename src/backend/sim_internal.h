@@ -98,11 +98,18 @@ struct sim_saved {
 
 #define SIM_STORAGE_FILES 8
 
+/* Files without the page cache: what the kernel may ask for in alignment, and the memory through
+ * which transfers go that do not have it. */
+#define SIM_UNIT_MAX     65536u
+#define SIM_BOUNCE_BYTES (4 * SIM_UNIT_MAX)
+
 struct sim_storage_file {
     int fd;
     bool is_read_only;
-    bool is_broken; /* data may have been lost: nothing is written any more */
-    int now_flags;  /* of preadv2, for a read that does not wait */
+    bool is_broken;       /* data may have been lost: nothing is written any more */
+    int now_flags;        /* of preadv2, for a read that does not wait */
+    uint32_t unit;        /* not through the page cache, but in multiples of this; else 0 */
+    uint32_t memory_unit; /* with unit: alignment of memory. Powers of two, both */
 };
 
 #define SIM_PINS_MAX 40
@@ -117,12 +124,16 @@ struct sim_pins {
 struct sim_storage_operation {
     struct model_storage_request request;
     struct sim_pins pins; /* none: the data is in request.buffer */
+    bool is_revoked;      /* it would write to memory that is no longer the device's to write */
 };
 
 struct sim_storage {
     bool is_started, is_stopping;
+    bool is_running; /* the first of the ring is being carried out, without the lock */
     pthread_t thread;
-    pthread_cond_t changed;
+    pthread_cond_t changed; /* there is something in the ring, or it is time to stop */
+    pthread_cond_t settled; /* an operation that was revoked has ended */
+    uint8_t *bounce;        /* SIM_BOUNCE_BYTES where a file has a unit; of the thread */
     unsigned file_count;
     struct sim_storage_file files[SIM_STORAGE_FILES];
     struct sim_storage_operation *ring; /* of shape.storage_operations; the first is under way */
@@ -222,13 +233,36 @@ int sim_poll_start(struct sim *sim);
 void sim_poll_stop(struct sim *sim);
 void sim_poll_wake_locked(struct sim *sim);
 
+/* sim_file.c */
+/** Open, lock and measure; as the host operation storage_open. */
+int sim_file_open(struct sim_storage_file *file, const char *path, unsigned flags, uint64_t *bytes);
+/** Carry out an operation: 0, -errno. pieces: what it reads to or writes from, used up. bounce: as
+ * in struct sim_storage, the caller's alone meanwhile. */
+int sim_file_run(struct sim_storage_file *file, const struct model_storage_request *request,
+                 struct iovec *pieces, int count, uint8_t *bounce);
+/** All of the pieces, which are used up: 0, -errno; -EIO where the file ends before. */
+int sim_file_transfer(const struct sim_storage_file *file, struct iovec *pieces, int count,
+                      uint64_t offset, bool is_write);
+
+/* sim_file_uncached.c */
+/** Turn the page cache off for a file that is open and find its units: 0; -ENOTBLK where the file
+ * system cannot; -EDOM when bytes is no multiple of the unit; -errno. */
+int sim_file_uncache(struct sim_storage_file *file, uint64_t bytes);
+/** sim_file_transfer of a file with a unit; through bounce where the alignment is another. */
+int sim_file_transfer_uncached(const struct sim_storage_file *file, struct iovec *pieces, int count,
+                               uint64_t offset, uint64_t bytes, bool is_write, uint8_t *bounce);
+
 /* sim_storage.c */
 /** As the host operation; while the model is being created. */
-int sim_storage_open(struct sim *sim, const char *path, bool is_read_only, unsigned *storage,
+int sim_storage_open(struct sim *sim, const char *path, unsigned flags, unsigned *storage,
                      uint64_t *bytes);
 void sim_storage_submit_locked(struct sim *sim, const struct model_storage_request *request);
 /** As the host operation; bus mastering is on. */
 bool sim_storage_submit_direct_locked(struct sim *sim, const struct model_storage_request *request);
+/** The device has lost the right to write to memory: operations that would end without. */
+void sim_storage_revoke_locked(struct sim *sim);
+/** Wait for the end of one that had begun before, with the lock given back meanwhile. */
+void sim_storage_settle_locked(struct sim *sim);
 /** Start the thread when the model opened something. 0, -ENOMEM, -errno of pthread_create. */
 int sim_storage_start(struct sim *sim);
 /** Stop, join and close; what has not begun ends with -ECANCELED. Takes what was never started.

@@ -12,6 +12,7 @@
 void sim_reset_model_locked(struct sim *sim, enum model_reset kind)
 {
     sim_timers_cancel_all_locked(sim);
+    sim_storage_revoke_locked(sim);
     sim->model->ops->reset(sim->model, kind);
 }
 
@@ -115,6 +116,7 @@ int sim_reset(struct pci_provider *provider, enum pci_reset_kind kind)
         sim_restore_if_ready_locked(sim);
         result = reset_locked(sim, kind);
         sim_restore_if_ready_locked(sim);
+        sim_storage_settle_locked(sim);
     }
     sim_unlock(sim);
     return result;

@@ -1,190 +1,35 @@
 /*
- * Files as a model's storage: opened with an exclusive lock, worked on by one thread a device in
- * the order of submission, away from the device's lock.
+ * Files as a model's storage: worked on by one thread a device in the order of submission, away
+ * from the device's lock.
  *
- * A failed fdatasync may have dropped what it could not write, and the next one would not know:
- * from then on everything but reading fails.
+ * A read that goes straight to a client's memory is DMA: it is not begun once the device may do
+ * none, and whoever takes that right away waits for the one under way.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#define _GNU_SOURCE
 #include "backend/sim_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/log.h"
 
-#define ZEROS_BYTES 65536
-
-static int lock_and_measure(int fd, uint64_t *bytes)
-{
-    struct stat status;
-    if (fstat(fd, &status) < 0) {
-        return -errno;
-    }
-    if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
-        return -EINVAL;
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        return errno == EWOULDBLOCK ? -EBUSY : -errno;
-    }
-    off_t end = lseek(fd, 0, SEEK_END);
-    if (end < 0) {
-        return -errno;
-    }
-    *bytes = (uint64_t)end;
-    return 0;
-}
-
-/* A file system whose files are memory has nothing to wait for, and does not take RWF_NOWAIT. */
-static bool is_memory(int fd)
-{
-    struct statfs system;
-    return fstatfs(fd, &system) == 0 && system.f_type == TMPFS_MAGIC;
-}
-
-int sim_storage_open(struct sim *sim, const char *path, bool is_read_only, unsigned *storage,
+int sim_storage_open(struct sim *sim, const char *path, unsigned flags, unsigned *storage,
                      uint64_t *bytes)
 {
     struct sim_storage *all = &sim->storage;
     if (all->file_count == SIM_STORAGE_FILES) {
         return -EMFILE;
     }
-    int access = is_read_only ? O_RDONLY : O_RDWR;
-    cleanup_close int fd = open(path, access | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) {
-        return -errno;
-    }
-    int result = lock_and_measure(fd, bytes);
+    int result = sim_file_open(&all->files[all->file_count], path, flags, bytes);
     if (result < 0) {
         return result;
     }
     *storage = all->file_count++;
-    all->files[*storage] = (struct sim_storage_file){.is_read_only = is_read_only,
-                                                     .now_flags = is_memory(fd) ? 0 : RWF_NOWAIT};
-    all->files[*storage].fd = steal_fd(&fd);
     return 0;
-}
-
-/* All of the pieces, which are used up. */
-static int file_transfer(const struct sim_storage_file *file, struct iovec *pieces, int count,
-                         uint64_t offset, bool is_write)
-{
-    while (count > 0) {
-        ssize_t done = is_write ? pwritev(file->fd, pieces, count, (off_t)offset)
-                                : preadv(file->fd, pieces, count, (off_t)offset);
-        if (done == 0) {
-            return -EIO; /* of a read: somebody made the file shorter */
-        }
-        if (done < 0 && errno == EINTR) {
-            continue;
-        }
-        if (done < 0) {
-            return -errno;
-        }
-        offset += (uint64_t)done;
-        while (count > 0 && (size_t)done >= pieces->iov_len) {
-            done -= (ssize_t)pieces->iov_len;
-            pieces++;
-            count--;
-        }
-        if (done > 0) {
-            pieces->iov_base = (uint8_t *)pieces->iov_base + done;
-            pieces->iov_len -= (size_t)done;
-        }
-    }
-    return 0;
-}
-
-static int file_zero(const struct sim_storage_file *file, uint64_t offset, uint64_t bytes)
-{
-    static uint8_t zeros[ZEROS_BYTES]; /* only ever read */
-    int result;
-    do {
-        result = fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-                           (off_t)bytes);
-    } while (result < 0 && errno == EINTR);
-    if (result == 0) {
-        return 0;
-    }
-    while (bytes > 0) {
-        uint64_t count = bytes < ZEROS_BYTES ? bytes : ZEROS_BYTES;
-        struct iovec piece = {.iov_base = zeros, .iov_len = count};
-        result = file_transfer(file, &piece, 1, offset, true);
-        if (result < 0) {
-            return result;
-        }
-        offset += count;
-        bytes -= count;
-    }
-    return 0;
-}
-
-static int file_sync(struct sim_storage_file *file)
-{
-    if (file->is_read_only) {
-        return 0;
-    }
-    int result;
-    do {
-        result = fdatasync(file->fd);
-    } while (result < 0 && errno == EINTR);
-    if (result < 0) {
-        file->is_broken = true;
-        return -errno;
-    }
-    return 0;
-}
-
-static int operation_transfer(const struct sim_storage_file *file,
-                              struct sim_storage_operation *operation)
-{
-    const struct model_storage_request *request = &operation->request;
-    bool is_write = request->action == MODEL_STORAGE_WRITE;
-    struct iovec buffer = {.iov_base = request->buffer, .iov_len = request->bytes};
-    return operation->pins.count > 0
-               ? file_transfer(file, operation->pins.pieces, operation->pins.count, request->offset,
-                               is_write)
-               : file_transfer(file, &buffer, 1, request->offset, is_write);
-}
-
-static int operation_run(struct sim_storage_file *file, struct sim_storage_operation *operation)
-{
-    const struct model_storage_request *request = &operation->request;
-    bool is_read = request->action == MODEL_STORAGE_READ;
-    int result = 0;
-    if (!is_read && file->is_broken) {
-        return -EIO;
-    }
-    if (is_read && request->is_durable) {
-        result = file->is_broken ? -EIO : file_sync(file);
-    }
-    if (result < 0) {
-        return result;
-    }
-    switch (request->action) {
-    case MODEL_STORAGE_READ:
-        return operation_transfer(file, operation);
-    case MODEL_STORAGE_WRITE:
-        result = operation_transfer(file, operation);
-        break;
-    case MODEL_STORAGE_ZERO:
-        result = file_zero(file, request->offset, request->bytes);
-        break;
-    case MODEL_STORAGE_FLUSH:
-        return file_sync(file);
-    }
-    return result == 0 && request->is_durable ? file_sync(file) : result;
 }
 
 static void failure_log(const struct sim *sim, const struct model_storage_request *request,
@@ -199,19 +44,35 @@ static void failure_log(const struct sim *sim, const struct model_storage_reques
                 request->bytes, strerror(-result));
 }
 
+/* Nobody else touches it while it is the first of the ring. */
+static int operation_run(struct sim_storage *all, struct sim_storage_operation *operation)
+{
+    const struct model_storage_request *request = &operation->request;
+    struct iovec buffer = {.iov_base = request->buffer, .iov_len = request->bytes};
+    bool has_pins = operation->pins.count > 0;
+    return sim_file_run(&all->files[request->storage], request,
+                        has_pins ? operation->pins.pieces : &buffer,
+                        has_pins ? operation->pins.count : 1, all->bounce);
+}
+
 /* The first of the ring, which stays there meanwhile. */
 static void run_first_locked(struct sim *sim)
 {
     struct sim_storage *all = &sim->storage;
     struct sim_storage_operation *operation = &all->ring[all->head];
     const unsigned tag = operation->request.tag;
-    int result = -ECANCELED; /* nobody waits for the answer */
-    if (!all->is_stopping) {
+    int result = -ECANCELED;
+    if (!all->is_stopping && !operation->is_revoked) {
+        all->is_running = true;
         sim_unlock(sim);
-        result = operation_run(&all->files[operation->request.storage], operation);
+        result = operation_run(all, operation);
         sim_lock(sim);
+        all->is_running = false;
     }
     sim_pins_drop(sim, &operation->pins);
+    if (operation->is_revoked) {
+        pthread_cond_broadcast(&all->settled);
+    }
     if (result < 0 && result != -ECANCELED) {
         failure_log(sim, &operation->request, result);
     }
@@ -238,15 +99,21 @@ static void *storage_thread(void *context)
     return NULL;
 }
 
+static struct sim_storage_operation *at_locked(struct sim_storage *all, unsigned index)
+{
+    return &all->ring[(all->head + index) % all->capacity];
+}
+
 /* Where the next operation goes. */
 static struct sim_storage_operation *next_locked(struct sim_storage *all)
 {
-    return &all->ring[(all->head + all->count) % all->capacity];
+    return at_locked(all, all->count);
 }
 
 static void begin_next_locked(struct sim_storage *all, const struct model_storage_request *request)
 {
     next_locked(all)->request = *request;
+    next_locked(all)->is_revoked = false;
     if (all->count++ == 0) {
         pthread_cond_signal(&all->changed);
     }
@@ -262,12 +129,40 @@ void sim_storage_submit_locked(struct sim *sim, const struct model_storage_reque
 bool sim_storage_submit_direct_locked(struct sim *sim, const struct model_storage_request *request)
 {
     struct sim_storage *all = &sim->storage;
-    if (!sim_pins_take(sim, request->segments, request->segment_count, false,
-                       &next_locked(all)->pins)) {
+    if (!sim_pins_take(sim, request->segments, request->segment_count,
+                       request->action == MODEL_STORAGE_READ, &next_locked(all)->pins)) {
         return false;
     }
     begin_next_locked(all, request);
     return true;
+}
+
+void sim_storage_revoke_locked(struct sim *sim)
+{
+    struct sim_storage *all = &sim->storage;
+    for (unsigned i = 0; i < all->count; i++) {
+        struct sim_storage_operation *operation = at_locked(all, i);
+        operation->is_revoked |=
+            operation->pins.count > 0 && operation->request.action == MODEL_STORAGE_READ;
+    }
+}
+
+void sim_storage_settle_locked(struct sim *sim)
+{
+    struct sim_storage *all = &sim->storage;
+    while (all->is_running && at_locked(all, 0)->is_revoked) {
+        pthread_cond_wait(&all->settled, &sim->lock);
+    }
+}
+
+static bool has_units(const struct sim_storage *all)
+{
+    for (unsigned i = 0; i < all->file_count; i++) {
+        if (all->files[i].unit > 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 int sim_storage_start(struct sim *sim)
@@ -278,20 +173,30 @@ int sim_storage_start(struct sim *sim)
     }
     all->capacity = sim->model->shape.storage_operations;
     all->ring = calloc(all->capacity, sizeof(*all->ring));
-    if (!all->ring) {
+    all->bounce = has_units(all) ? aligned_alloc(SIM_UNIT_MAX, SIM_BOUNCE_BYTES) : NULL;
+    if (!all->ring || (has_units(all) && !all->bounce)) {
         return -ENOMEM;
     }
     int result = -pthread_cond_init(&all->changed, NULL);
     if (result < 0) {
         return result;
     }
+    result = -pthread_cond_init(&all->settled, NULL);
+    if (result < 0) {
+        goto destroy_changed;
+    }
     result = sim_thread_start(sim, &all->thread, storage_thread);
     if (result < 0) {
-        pthread_cond_destroy(&all->changed);
-        return result;
+        goto destroy_settled;
     }
     all->is_started = true;
     return 0;
+
+destroy_settled:
+    pthread_cond_destroy(&all->settled);
+destroy_changed:
+    pthread_cond_destroy(&all->changed);
+    return result;
 }
 
 void sim_storage_stop(struct sim *sim)
@@ -303,8 +208,10 @@ void sim_storage_stop(struct sim *sim)
         pthread_cond_signal(&all->changed);
         sim_unlock(sim);
         pthread_join(all->thread, NULL);
+        pthread_cond_destroy(&all->settled);
         pthread_cond_destroy(&all->changed);
     }
+    free(all->bounce);
     free(all->ring);
     for (unsigned i = 0; i < all->file_count; i++) {
         close(all->files[i].fd);

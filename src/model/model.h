@@ -28,6 +28,10 @@ enum model_storage_action {
     MODEL_STORAGE_FLUSH, /* everything that was done before survives a power cut; no range */
 };
 
+/* How a storage is opened. */
+#define MODEL_STORAGE_READ_ONLY 1u
+#define MODEL_STORAGE_UNCACHED  2u /* not through the page cache of the host */
+
 /* A piece of memory as the device addresses it. */
 struct model_segment {
     uint64_t address;
@@ -77,20 +81,24 @@ struct model_host_ops {
     void (*timer_cancel)(void *host, unsigned timer);
 
     /* Open a file as storage, for this device alone; the host closes it after destroy. Only in
-     * create. 0, *storage (a small handle) and *bytes, its size; -EBUSY when somebody else has it;
-     * -errno of opening, -EINVAL for what is neither a file nor a block device. A host without
-     * storage answers -ENOTSUP. */
-    int (*storage_open)(void *host, const char *path, bool is_read_only, unsigned *storage,
+     * create. flags: MODEL_STORAGE_*. 0, *storage (a small handle) and *bytes, its size; -EBUSY
+     * when somebody else has it; -errno of opening, -EINVAL for what is neither a file nor a block
+     * device. A host without storage answers -ENOTSUP. UNCACHED: -ENOTBLK where the file system
+     * has no way round its cache; -EDOM when the size is no multiple of what goes that way at a
+     * time, and *bytes is that. */
+    int (*storage_open)(void *host, const char *path, unsigned flags, unsigned *storage,
                         uint64_t *bytes);
 
     /* Start an operation; ops->storage_done follows, later, whatever happens to the device. The
      * range lies inside the size that storage_open told. */
     void (*storage_submit)(void *host, const struct model_storage_request *request);
 
-    /* storage_submit of a write whose data is taken from memory within the device's reach, some
-     * time before it is done: request->segments, of request->bytes together, instead of buffer.
-     * False, and nothing was started: some of it is not the host's to reach without a copy, or bus
-     * mastering is off. Whoever unmaps that memory waits for the end of the operation. */
+    /* storage_submit of a read or write whose data goes to or comes from memory within the device's
+     * reach, some time before it is done: request->segments, of request->bytes together, instead of
+     * buffer. False, and nothing was started: some of it is not the host's to reach without a copy,
+     * or bus mastering is off. Whoever unmaps that memory waits for the end of the operation. A
+     * read ends with -ECANCELED when bus mastering goes off, or a reset comes, before it is carried
+     * out; one that is being carried out then holds that up. */
     bool (*storage_submit_direct)(void *host, const struct model_storage_request *request);
 
     /* Read from a storage straight to memory, count segments one after the other, if that can be
@@ -205,8 +213,8 @@ struct model_ops {
     void (*timer)(struct model *model, unsigned timer);
 
     /* The storage operation with this tag is over. result: 0; -EIO (also when less was there than
-     * asked for), -ENOSPC, or another -errno; a read's buffer is then of no use. Comes after a
-     * reset too, for operations from before it. Optional for models without storage. */
+     * asked for), -ENOSPC, or another -errno; what a read was to fill is then of no use. Comes
+     * after a reset too, for operations from before it. Optional for models without storage. */
     void (*storage_done)(struct model *model, unsigned tag, int result);
 
     /* Go back to the state after create (config space included: the host saves and restores what

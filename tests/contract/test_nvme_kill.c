@@ -232,11 +232,24 @@ static void kill_once(uint64_t seed)
     check_file(writers);
 }
 
+/* With the page cache and, where the file system can, past it. */
+static void specify(bool is_direct)
+{
+    int fd = is_direct ? open(file, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600) : -1;
+    snprintf(specification, sizeof(specification), "nvme,addr=01:00.0,drive=%s%s", file,
+             fd >= 0 ? ",direct" : "");
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 static void what_was_promised_is_in_the_file(void **state)
 {
     for (uint64_t seed = 1; seed <= 6; seed++) {
+        specify(seed % 2 == 0);
         kill_once(seed * 1000);
     }
+    specify(false);
 }
 
 /* The client that dies: it overwrites the second half again and again, and says when it is at it.
@@ -332,7 +345,7 @@ int main(int argc, char **argv)
         return 1;
     }
     snprintf(file, sizeof(file), "%s/disk", folder);
-    snprintf(specification, sizeof(specification), "nvme,addr=01:00.0,drive=%s", file);
+    specify(false);
     int failed = contract_main(argc, argv, &suite);
     unlink(file);
     rmdir(folder);

@@ -42,12 +42,14 @@ int __wrap_fdatasync(int fd);
 int __real_fallocate64(int fd, int mode, off_t offset, off_t bytes);
 int __wrap_fallocate64(int fd, int mode, off_t offset, off_t bytes);
 
+#define LEAST_SHARED 8192 /* halves are whole units of direct access */
+
 /* Half of the first piece, or all of them. */
 static int shortened(const struct fault *fault, const struct iovec *pieces, int count,
                      struct iovec *out)
 {
     memcpy(out, pieces, (size_t)count * sizeof(*pieces));
-    if (!fault->is_short || pieces[0].iov_len <= 1) {
+    if (!fault->is_short || pieces[0].iov_len <= LEAST_SHARED) {
         return count;
     }
     out[0].iov_len /= 2;

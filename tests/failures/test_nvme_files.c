@@ -200,6 +200,19 @@ static int teardown(void **state)
 
 /* ---- What may be a drive. */
 
+/* How a drive is opened: both ways where the file system has both. */
+static const char *const ways[] = {"", ",direct"};
+
+static size_t count_ways(void)
+{
+    int fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+    if (fd < 0) {
+        return 1;
+    }
+    close(fd);
+    return 2;
+}
+
 static void check_refused(const char *drive, const char *options, const char *why)
 {
     char expected[256], *error = NULL;
@@ -230,6 +243,28 @@ static void drives_that_cannot_be(void **state)
     check_refused(path, "", "smaller than 4096 bytes");
     assert_int_equal(truncate(path, 4095), 0);
     check_refused(path, "", "smaller than 4096 bytes");
+}
+
+/* Sizes of all units, and a file system that has nothing but a cache. */
+static void drives_that_cannot_be_direct(void **state)
+{
+    static const char sysfs_file[] = "/sys/kernel/vmcoreinfo";
+    if (count_ways() == 1) {
+        print_message("# SKIP no O_DIRECT in /tmp\n");
+        skip();
+    }
+    assert_int_equal(truncate(path, FILE_BYTES + 100), 0);
+    check_refused(path, ",direct", "direct: its size is no multiple of ");
+    begin(); /* which nobody minds otherwise */
+    end();
+    int fd = open(sysfs_file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || lseek(fd, 0, SEEK_END) < BLOCK) {
+        print_message("# SKIP no %s\n", sysfs_file);
+        skip();
+    }
+    close(fd);
+    check_refused(sysfs_file, ",readonly,direct",
+                  "direct: its file system has no way round the page cache (O_DIRECT)");
 }
 
 static void drive_of_somebody_else(void **state)
@@ -299,9 +334,9 @@ static void size_that_is_no_multiple(void **state)
 
 /* ---- Errors of a file in use. */
 
-static void reads_that_fail(void **state)
+static void check_reads_that_fail(const char *way)
 {
-    begin();
+    begin_on(path, way);
     fill(1, 0, 16);
     assert_int_equal(run(NVME_WRITE, 0, 16, 0), 0);
     fail_after(&reading, 0, EIO);
@@ -315,14 +350,22 @@ static void reads_that_fail(void **state)
     fail_after(&reading, 2, EIO); /* what was read before the error does not count */
     assert_int_equal(run(NVME_READ, 0, 16, 0), 0x281);
     end();
+    heal();
 }
 
-static void writes_that_fail(void **state)
+static void reads_that_fail(void **state)
+{
+    for (size_t i = 0; i < count_ways(); i++) {
+        check_reads_that_fail(ways[i]);
+    }
+}
+
+static void check_writes_that_fail(const char *way)
 {
     static const struct {
         int error, status;
     } cases[] = {{EIO, 0x280}, {ENOSPC, 0x081}, {EDQUOT, 0x081}, {EFBIG, 0x081}, {EROFS, 0x280}};
-    begin();
+    begin_on(path, way);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         fail_after(&writing, 0, cases[i].error);
         check_fails(NVME_WRITE, 5, 0, cases[i].status);
@@ -342,6 +385,14 @@ static void writes_that_fail(void **state)
     assert_int_equal(run(ZEROES, 0, 16, 0), 0);
     assert_false(holds(2, 0, 16));
     end();
+    heal();
+}
+
+static void writes_that_fail(void **state)
+{
+    for (size_t i = 0; i < count_ways(); i++) {
+        check_writes_that_fail(ways[i]);
+    }
 }
 
 /* What a failed flush lost the next one cannot bring back. */
@@ -350,12 +401,13 @@ static void flushes_that_fail(void **state)
     static const struct {
         int error, status;
     } cases[] = {{EIO, 0x280}, {ENOSPC, 0x081}};
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        begin();
+    size_t count = sizeof(cases) / sizeof(cases[0]);
+    for (size_t i = 0; i < count * count_ways(); i++) {
+        begin_on(path, ways[i / count]);
         fill(3, 0, 1);
         assert_int_equal(run(NVME_WRITE, 0, 1, 0), 0);
-        fail_after(&syncing, 0, cases[i].error);
-        check_fails(NVME_FLUSH, 0, 0, cases[i].status);
+        fail_after(&syncing, 0, cases[i % count].error);
+        check_fails(NVME_FLUSH, 0, 0, cases[i % count].status);
         heal();
         check_fails(NVME_FLUSH, 0, 0, 0x280);
         check_fails(NVME_WRITE, 1, 0, 0x280);
@@ -381,9 +433,10 @@ static void shutdown_that_fails(void **state)
     end();
 }
 
-static void file_that_became_shorter(void **state)
+static void check_file_that_became_shorter(const char *way)
 {
-    begin();
+    assert_int_equal(truncate(path, FILE_BYTES), 0);
+    begin_on(path, way);
     fill(4, 0, 32);
     assert_int_equal(run(NVME_WRITE, 0, 32, 0), 0);
     assert_int_equal(truncate(path, 10 * BLOCK + 100), 0);
@@ -396,6 +449,13 @@ static void file_that_became_shorter(void **state)
     assert_true(holds(5, 20, 1));
     check_fails(NVME_READ, 21, 0, 0x281);
     end();
+}
+
+static void file_that_became_shorter(void **state)
+{
+    for (size_t i = 0; i < count_ways(); i++) {
+        check_file_that_became_shorter(ways[i]);
+    }
 }
 
 /* The kernel sends SIGXFSZ to who writes, and its default ends the process. */
@@ -517,17 +577,12 @@ int main(void)
 {
 #define file_test(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        file_test(drives_that_cannot_be),
-        file_test(drive_of_somebody_else),
-        file_test(file_that_is_not_for_writing),
-        file_test(size_that_is_no_multiple),
-        file_test(reads_that_fail),
-        file_test(writes_that_fail),
-        file_test(flushes_that_fail),
-        file_test(shutdown_that_fails),
-        file_test(file_that_became_shorter),
-        file_test(limit_of_file_size),
-        file_test(disk_that_is_full),
+        file_test(drives_that_cannot_be),    file_test(drives_that_cannot_be_direct),
+        file_test(drive_of_somebody_else),   file_test(file_that_is_not_for_writing),
+        file_test(size_that_is_no_multiple), file_test(reads_that_fail),
+        file_test(writes_that_fail),         file_test(flushes_that_fail),
+        file_test(shutdown_that_fails),      file_test(file_that_became_shorter),
+        file_test(limit_of_file_size),       file_test(disk_that_is_full),
         file_test(disk_that_is_read_only),
     };
     return cmocka_run_group_tests_name("nvme files", tests, folder_make, folder_remove);

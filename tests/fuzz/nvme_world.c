@@ -222,7 +222,7 @@ static void poll_wake(void *host)
     ((struct world *)host)->is_woken = true;
 }
 
-static int storage_open(void *host, const char *path, bool is_read_only, unsigned *storage,
+static int storage_open(void *host, const char *path, unsigned flags, unsigned *storage,
                         uint64_t *bytes)
 {
     struct world *world = host;
@@ -236,7 +236,7 @@ static int storage_open(void *host, const char *path, bool is_read_only, unsigne
     world->storages[free_one] = calloc(1, WORLD_STORAGE);
     if (world->storages[free_one] == NULL)
         return -ENOMEM;
-    world->is_read_only[free_one] = is_read_only;
+    world->is_read_only[free_one] = (flags & MODEL_STORAGE_READ_ONLY) != 0;
     *storage = free_one;
     *bytes = WORLD_STORAGE;
     return 0;
@@ -279,46 +279,59 @@ static void storage_submit(void *host, const struct model_storage_request *reque
         ASAN_POISON_MEMORY_REGION(request->buffer, request->bytes);
 }
 
-static bool gather(struct world *world, const struct model_storage_request *request, uint8_t *out)
+/* Copy between the memory of a direct operation and data; without data only look. False: some of
+ * the memory is not there. */
+static bool segments_copy(struct world *world, const struct model_storage_request *request,
+                          uint8_t *data)
 {
-    uint64_t bytes = 0;
+    bool is_read = request->action == MODEL_STORAGE_READ;
 
-    for (unsigned i = 0; i < request->segment_count; i++)
-        bytes += request->segments[i].bytes;
-    if (bytes != request->bytes)
-        world_fail("segments of another length than the operation");
     for (unsigned i = 0; i < request->segment_count; i++) {
         const struct model_segment *segment = &request->segments[i];
         for (uint32_t done = 0; done < segment->bytes;) {
             uint64_t bus = segment->address + done;
             size_t piece = piece_bytes(bus, segment->bytes - done);
-            const uint8_t *page = page_find(world, bus, WORLD_READABLE);
+            uint8_t *page = page_find(world, bus, is_read ? WORLD_WRITABLE : WORLD_READABLE);
             if (page == NULL)
                 return false;
-            memcpy(out, page, piece);
-            out += piece;
+            if (data != NULL) {
+                memcpy(is_read ? page : data, is_read ? data : page, piece);
+                data += piece;
+            }
             done += (uint32_t)piece;
         }
     }
     return true;
 }
 
-/* Now and then. The data is taken at once, into a copy of the operation's own. */
+/* Now and then. What a write takes is taken at once. buffer and, behind it, segments become the
+ * operation's own. */
 static bool storage_submit_direct(void *host, const struct model_storage_request *request)
 {
     struct world *world = host;
     struct model_storage_request taken = *request;
 
-    if (request->action != MODEL_STORAGE_WRITE || request->buffer != NULL ||
+    size_t list_bytes = request->segment_count * sizeof(*request->segments);
+    bool is_read = request->action == MODEL_STORAGE_READ;
+    uint64_t bytes = 0;
+
+    if ((!is_read && request->action != MODEL_STORAGE_WRITE) || request->buffer != NULL ||
         request->segment_count == 0)
         world_fail("a direct operation with a bad action or buffer");
-    if (world->writes_direct++ % 3 == 0 || !is_master(world))
+    for (unsigned i = 0; i < request->segment_count; i++)
+        bytes += request->segments[i].bytes;
+    if (bytes != request->bytes)
+        world_fail("segments of another length than the operation");
+    if (world->submits_direct++ % 3 == 0 || !is_master(world) ||
+        !segments_copy(world, request, NULL))
         return false;
-    taken.buffer = malloc(request->bytes);
-    if (taken.buffer == NULL || !gather(world, request, taken.buffer)) {
-        free(taken.buffer);
+    uint8_t *data = malloc(request->bytes + list_bytes);
+    if (data == NULL)
         return false;
-    }
+    taken.buffer = data;
+    taken.segments = memcpy(data + request->bytes, request->segments, list_bytes);
+    if (!is_read)
+        segments_copy(world, request, data);
     storage_submit(host, &taken);
     return true;
 }
@@ -554,9 +567,15 @@ bool world_storage_done(struct world *world, unsigned which, int result)
         ASAN_UNPOISON_MEMORY_REGION(operation.request.buffer, operation.request.bytes);
     if (result == 0)
         operation_run(world, &operation.request);
-    if (operation.request.segment_count > 0)
+    bool is_direct = operation.request.segment_count > 0;
+    bool is_canceled =
+        is_direct && operation.request.action == MODEL_STORAGE_READ && result == 0 &&
+        (!is_master(world) || !segments_copy(world, &operation.request, operation.request.buffer));
+    if (is_canceled)
+        result = -ECANCELED; /* the controller tries again */
+    if (is_direct)
         free(operation.request.buffer);
-    if (result != 0 && is_waited_for && !is_own)
+    if (result != 0 && !is_canceled && is_waited_for && !is_own)
         world->failed[tag] = (struct world_failed){true, operation.sqid, operation.cid};
     call_begin(world);
     world->model->ops->storage_done(world->model, tag, result);

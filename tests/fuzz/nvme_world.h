@@ -62,7 +62,7 @@ struct world {
     uint64_t last_write;
     size_t last_write_bytes;
     unsigned reads_now;               /* asked for */
-    unsigned writes_direct;           /* asked for */
+    unsigned submits_direct;          /* asked for */
     unsigned calls_dma, calls_submit; /* of the present call */
     uint64_t bytes_dma;
     unsigned idle_fires; /* calls in a row that were wanted at once and did nothing */

@@ -24,7 +24,7 @@
 static const char *const block_words[] = {"512", "4096", NULL};
 
 struct options {
-    uint64_t queues, is_large, size, namespaces, is_read_only;
+    uint64_t queues, is_large, size, namespaces, is_read_only, is_uncached;
     const char *serial;
     const char *drives[NVME_MAX_NAMESPACES];
 };
@@ -156,7 +156,7 @@ static void nvme_destroy(struct model *model)
 
     for (unsigned i = 0; i < NVME_MAX_NAMESPACES; i++)
         free(dev->namespaces[i].memory);
-    free(dev->requests[0].buffer);
+    free(dev->buffers);
     free(dev);
 }
 
@@ -210,6 +210,8 @@ static const char *open_problem(int code)
         return "neither a file nor a block device";
     case -ENOTSUP:
         return "this host has no storage";
+    case -ENOTBLK:
+        return "direct: its file system has no way round the page cache (O_DIRECT)";
     default:
         return "cannot be opened";
     }
@@ -218,11 +220,18 @@ static const char *open_problem(int code)
 static int open_drive(struct nvme *dev, struct nvme_namespace *ns, const char *path, char **error)
 {
     const struct model_host *host = &dev->model.host;
-    int rc =
-        host->ops->storage_open(host->context, path, ns->is_read_only, &ns->storage, &ns->bytes);
+    unsigned flags = (ns->is_read_only ? MODEL_STORAGE_READ_ONLY : 0) |
+                     (ns->is_uncached ? MODEL_STORAGE_UNCACHED : 0);
+    int rc = host->ops->storage_open(host->context, path, flags, &ns->storage, &ns->bytes);
 
     if (rc == -ENOMEM)
         return rc;
+    if (rc == -EDOM) {
+        char why[64];
+        snprintf(why, sizeof(why), "direct: its size is no multiple of %u bytes",
+                 (unsigned)ns->bytes);
+        return refuse("drive", path, why, error);
+    }
     if (rc != 0)
         return refuse("drive", path, open_problem(rc), error);
     if (ns->bytes >> 12 == 0)
@@ -241,6 +250,7 @@ static int fill_namespaces(struct nvme *dev, const struct options *options, char
         ns->nsid = i + 1;
         ns->block_shift = options->is_large != 0 ? 12 : 9;
         ns->is_read_only = options->is_read_only != 0;
+        ns->is_uncached = options->is_uncached != 0;
         if (drives != 0) {
             int rc = open_drive(dev, ns, options->drives[i], error);
             if (rc != 0)
@@ -257,12 +267,12 @@ static int fill_namespaces(struct nvme *dev, const struct options *options, char
 
 static int fill_requests(struct nvme *dev)
 {
-    uint8_t *buffers = calloc(NVME_REQUESTS, NVME_TRANSFER_BYTES);
-
-    if (buffers == NULL)
+    dev->buffers = calloc(1, (size_t)NVME_REQUESTS * NVME_TRANSFER_BYTES + NVME_PAGE_BYTES);
+    if (dev->buffers == NULL)
         return -ENOMEM;
+    uint8_t *first = (uint8_t *)align_up((uintptr_t)dev->buffers, NVME_PAGE_BYTES);
     for (unsigned i = 0; i < NVME_REQUESTS; i++)
-        dev->requests[i].buffer = buffers + (size_t)i * NVME_TRANSFER_BYTES;
+        dev->requests[i].buffer = first + (size_t)i * NVME_TRANSFER_BYTES;
     return 0;
 }
 
@@ -284,6 +294,10 @@ static int options_check(const struct options *options, char **error)
         if (options->drives[i][0] == '\0')
             return refuse("drive", "", "wanted a file", error);
     }
+    if (options->is_uncached != 0 && options->drives[0] == NULL) {
+        *error = strdup("nvme: direct: wanted a drive with it");
+        return *error != NULL ? -EINVAL : -ENOMEM;
+    }
     return 0;
 }
 
@@ -296,6 +310,7 @@ static int options_take(struct options *out, const struct model_option *options,
         {.key = "queues", .value = &out->queues, .least = 1, .most = NVME_MAX_QUEUES},
         {.key = "block", .value = &out->is_large, .choices = block_words},
         {.key = "readonly", .value = &out->is_read_only, .is_flag = true},
+        {.key = "direct", .value = &out->is_uncached, .is_flag = true},
         {.key = "size", .value = &out->size, .least = 4096, .most = UINT64_C(1) << 36},
         {.key = "namespaces", .value = &out->namespaces, .least = 1, .most = NVME_MAX_NAMESPACES},
     };
@@ -353,7 +368,8 @@ const struct model_ops nvme_model = {
                "block=BYTES   512 or 4096 (default 512)\n"
                "queues=N      I/O queues of each kind, 1 to 64 (default 16)\n"
                "serial=TEXT   serial number, 20 characters at most (default DEXTLINK0001)\n"
-               "readonly      writes are refused\n",
+               "readonly      writes are refused\n"
+               "direct        drives are read and written past the page cache (O_DIRECT)\n",
     .create = nvme_create,
     .destroy = nvme_destroy,
     .attach_memory = nvme_attach_memory,

@@ -94,7 +94,8 @@ struct nvme_request {
     uint64_t position;       /* how far: next block, or next item */
     unsigned range_index, range_count;
     bool is_durable;
-    uint8_t *buffer; /* NVME_TRANSFER_BYTES; of its own for ever: storage may be using it */
+    uint8_t *buffer; /* NVME_TRANSFER_BYTES; of its own for ever: storage may be using it. Whole
+                      * pages, as storage without a page cache takes them at once */
 };
 
 STAILQ_HEAD(nvme_request_list, nvme_request);
@@ -123,7 +124,7 @@ struct nvme_namespace {
     unsigned block_shift;
     uint8_t *memory;  /* NULL: storage of the host */
     unsigned storage; /* handle for host operations */
-    bool is_read_only;
+    bool is_read_only, is_uncached;
     bool is_formatting;
     uint32_t error_recovery;
     struct nvme_bad_blocks bad;
@@ -186,6 +187,7 @@ struct nvme {
     unsigned in_flight; /* requests taken and not answered, of all queues */
 
     struct nvme_request requests[NVME_REQUESTS];
+    void *buffers; /* where those of the requests are */
     struct nvme_request_list free_io, free_admin, ready;
     uint32_t taken_ids[NVME_REQUESTS]; /* TAKEN_ID of the commands under way, 0 of others */
 
@@ -275,9 +277,10 @@ void nvme_storage_start(struct nvme *dev, struct nvme_request *request,
 uint8_t *nvme_storage_memory(const struct nvme_namespace *ns, uint64_t block);
 /** Read the range of request to its memory without any waiting; false when that cannot be. */
 bool nvme_storage_read_now(struct nvme *dev, const struct nvme_request *request);
-/** Start a write of request's range, in a file, from the command's memory without a copy. False:
- * that cannot be done, nothing was started. */
-bool nvme_storage_write_direct(struct nvme *dev, struct nvme_request *request, bool is_durable);
+/** Start a transfer between request's range, in a file, and the command's memory without a copy.
+ * False: that cannot be done, nothing was started. */
+bool nvme_storage_transfer_direct(struct nvme *dev, struct nvme_request *request,
+                                  enum model_storage_action action, bool is_durable);
 /** Blocks a zeroing operation may have. */
 uint64_t nvme_storage_zero_blocks(const struct nvme_namespace *ns);
 void nvme_storage_done(struct model *model, unsigned tag, int result);

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -100,6 +101,26 @@ static uint16_t read_step(struct nvme *dev, struct nvme_request *request, int re
     return status;
 }
 
+static uint16_t read_through_buffer(struct nvme *dev, struct nvme_request *request,
+                                    nvme_step_fn step)
+{
+    request->step = step;
+    nvme_storage_start(dev, request, MODEL_STORAGE_READ, (request->command.dw12 & NVME_RW_FUA) != 0,
+                       request->range.first, range_blocks(request));
+    return NVME_LATER;
+}
+
+/* The data is there already, unless bus mastering went off before: when it is back, once more. */
+static uint16_t read_direct_step(struct nvme *dev, struct nvme_request *request, int result)
+{
+    if (result == -ECANCELED)
+        return read_through_buffer(dev, request, read_step);
+    uint16_t status = nvme_storage_status(dev, false, result);
+    if (status == NVME_SUCCESS)
+        read_count(dev, request);
+    return status;
+}
+
 /* The other side is read in pieces, each byte once. */
 static uint16_t compare_step(struct nvme *dev, struct nvme_request *request, int result)
 {
@@ -145,10 +166,13 @@ static uint16_t read_start(struct nvme *dev, struct nvme_request *request, nvme_
         read_count(dev, request);
         return NVME_SUCCESS;
     }
-    request->step = step;
-    nvme_storage_start(dev, request, MODEL_STORAGE_READ, (request->command.dw12 & NVME_RW_FUA) != 0,
-                       request->range.first, range_blocks(request));
-    return NVME_LATER;
+    if (memory == NULL && step == read_step &&
+        nvme_storage_transfer_direct(dev, request, MODEL_STORAGE_READ,
+                                     (request->command.dw12 & NVME_RW_FUA) != 0)) {
+        request->step = read_direct_step;
+        return NVME_LATER;
+    }
+    return read_through_buffer(dev, request, step);
 }
 
 static uint16_t write_step(struct nvme *dev, struct nvme_request *request, int result)
@@ -172,7 +196,8 @@ static uint16_t write_start(struct nvme *dev, struct nvme_request *request)
         return status;
     uint8_t *memory = nvme_storage_memory(request->ns, request->range.first);
     request->step = write_step;
-    if (memory == NULL && nvme_storage_write_direct(dev, request, is_durable(dev, request)))
+    if (memory == NULL &&
+        nvme_storage_transfer_direct(dev, request, MODEL_STORAGE_WRITE, is_durable(dev, request)))
         return NVME_LATER;
     /* By way of the buffer: data that cannot be read to the end must not overwrite any. */
     status = nvme_data_read(dev, &request->data, request->buffer);

@@ -64,11 +64,12 @@ static struct model_storage_request operation_of(const struct nvme *dev,
     };
 }
 
-bool nvme_storage_write_direct(struct nvme *dev, struct nvme_request *request, bool is_durable)
+bool nvme_storage_transfer_direct(struct nvme *dev, struct nvme_request *request,
+                                  enum model_storage_action action, bool is_durable)
 {
     const struct model_host *host = &dev->model.host;
     struct model_storage_request operation =
-        operation_of(dev, request, MODEL_STORAGE_WRITE, is_durable, request->range.first,
+        operation_of(dev, request, action, is_durable, request->range.first,
                      request->range.end - request->range.first);
 
     operation.segments = request->data.segments;

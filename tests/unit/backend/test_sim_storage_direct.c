@@ -35,8 +35,8 @@ static unsigned segment_count;
 static uint64_t offset_wanted;
 static bool is_after_write; /* behind an operation that is not done */
 static uint8_t written[4096];
-static bool is_refused;
-static _Atomic int results_seen, last_result;
+static bool is_refused, is_read;
+static _Atomic int results_seen, last_result, cancelled;
 static const struct model_ops storage_model;
 
 static int storage_create(const struct model_host *host, const struct model_option *options,
@@ -53,8 +53,8 @@ static int storage_create(const struct model_host *host, const struct model_opti
     config_space_init(&device->config, &identity);
     config_space_add_bar(&device->config, 0, 0, 0x4000);
     config_space_seal(&device->config);
-    assert_int_equal(host->ops->storage_open(host->context, options[0].value, false,
-                                             &device->storage, &device->bytes),
+    assert_int_equal(host->ops->storage_open(host->context, options[0].value, 0, &device->storage,
+                                             &device->bytes),
                      0);
     *out = &device->model;
     return 0;
@@ -86,7 +86,8 @@ static void storage_mmio_write(struct model *model, unsigned bar, uint64_t offse
 {
     const struct model_host *host = &model->host;
     struct model_storage_request request = {.storage = ((struct model_of_storage *)model)->storage,
-                                            .action = MODEL_STORAGE_WRITE,
+                                            .action =
+                                                is_read ? MODEL_STORAGE_READ : MODEL_STORAGE_WRITE,
                                             .offset = offset_wanted,
                                             .segments = segments,
                                             .segment_count = segment_count};
@@ -98,6 +99,7 @@ static void storage_mmio_write(struct model *model, unsigned bar, uint64_t offse
 
 static void storage_done(struct model *model, unsigned tag, int result)
 {
+    atomic_fetch_add(&cancelled, result == -ECANCELED);
     atomic_store(&last_result, result);
     atomic_fetch_add(&results_seen, 1);
 }
@@ -136,7 +138,19 @@ ssize_t __wrap_preadv64v2(int fd, const struct iovec *pieces, int count, off_t o
 }
 
 /* A disk that takes its time. */
-static _Atomic bool is_slow, is_writing;
+static _Atomic bool is_slow, is_writing, is_reading;
+
+ssize_t __real_preadv64(int fd, const struct iovec *pieces, int count, off_t offset);
+ssize_t __wrap_preadv64(int fd, const struct iovec *pieces, int count, off_t offset);
+
+ssize_t __wrap_preadv64(int fd, const struct iovec *pieces, int count, off_t offset)
+{
+    atomic_store(&is_reading, true);
+    while (atomic_load(&is_slow)) {
+        sched_yield();
+    }
+    return __real_preadv64(fd, pieces, count, offset);
+}
 
 ssize_t __real_pwritev64(int fd, const struct iovec *pieces, int count, off_t offset);
 ssize_t __wrap_pwritev64(int fd, const struct iovec *pieces, int count, off_t offset);
@@ -193,8 +207,8 @@ static int start(void **state)
     error_now = 0;
     bytes_now = 0;
     is_after_write = false;
-    is_slow = is_writing = false;
-    results_seen = 0;
+    is_slow = is_writing = is_reading = is_read = false;
+    results_seen = cancelled = 0;
     memset(&plain, 0, sizeof(plain));
     plain.memory = (struct dma_memory){.ops = &plain_ops, .bytes = sizeof(plain.bytes)};
     plain.is_plain = true;
@@ -405,6 +419,78 @@ static void unmapping_waits_for_the_write(void **state)
     plain.mapping = NULL;
 }
 
+static void reads_that_wait_go_to_memory(void **state)
+{
+    is_read = true;
+    segments[0] = (struct model_segment){bus + 20000, 4096};
+    segments[1] = (struct model_segment){bus + 100, 8192};
+    segment_count = 2;
+    write_direct(512);
+    assert_false(is_refused);
+    wait_for(&results_seen, 1);
+    assert_int_equal(last_result, 0);
+    assert_true(is_there(20000, 512, 4096));
+    assert_true(is_there(100, 512 + 4096, 8192));
+    plain.is_plain = false;
+    write_direct(0);
+    assert_true(is_refused);
+    plain.is_plain = true;
+}
+
+static void *stop_master_main(void *context)
+{
+    config_set(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    atomic_store(&unmapped, 1);
+    return NULL;
+}
+
+static void *reset_main(void *context)
+{
+    provider_reset(sim, PCI_RESET_HOT);
+    atomic_store(&unmapped, 1);
+    return NULL;
+}
+
+/* One read under way and one behind it: the first is waited for, the other does not begin. */
+static void check_ends_reads(void *(*end)(void *context))
+{
+    pthread_t thread;
+    uint8_t before[4096];
+    unmapped = 0;
+    is_read = is_slow = true;
+    segments[0] = (struct model_segment){bus, 4096};
+    segment_count = 1;
+    write_direct(0);
+    assert_false(is_refused);
+    while (!is_reading) {
+        sched_yield();
+    }
+    segments[0] = (struct model_segment){bus + 8192, 4096};
+    memcpy(before, plain.bytes + 8192, sizeof(before));
+    write_direct(0);
+    assert_false(is_refused);
+    assert_int_equal(pthread_create(&thread, NULL, end, NULL), 0);
+    usleep(20000);
+    assert_int_equal(unmapped, 0);
+    is_slow = false;
+    pthread_join(thread, NULL);
+    assert_true(is_there(0, 0, 4096));
+    wait_for(&results_seen, 2);
+    assert_int_equal(cancelled, 1);
+    assert_memory_equal(plain.bytes + 8192, before, sizeof(before));
+}
+
+static void no_bus_master_no_read(void **state)
+{
+    check_ends_reads(stop_master_main);
+    assert_int_equal(config_get(PCI_COMMAND, 2), PCI_COMMAND_MEMORY);
+}
+
+static void no_read_after_a_reset(void **state)
+{
+    check_ends_reads(reset_main);
+}
+
 #define now_test(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
@@ -418,6 +504,9 @@ int main(void)
         now_test(writes_are_taken_from_memory),
         now_test(a_write_from_elsewhere_is_refused),
         now_test(unmapping_waits_for_the_write),
+        now_test(reads_that_wait_go_to_memory),
+        now_test(no_bus_master_no_read),
+        now_test(no_read_after_a_reset),
     };
     return cmocka_run_group_tests_name("sim storage direct", tests, NULL, NULL);
 }

@@ -112,7 +112,7 @@ static void timer_cancel(void *host, unsigned timer)
 }
 
 /* The path is not looked at. */
-static int storage_open(void *host, const char *path, bool is_read_only, unsigned *storage,
+static int storage_open(void *host, const char *path, unsigned flags, unsigned *storage,
                         uint64_t *bytes)
 {
     struct fake_host *fake = host;
@@ -122,11 +122,20 @@ static int storage_open(void *host, const char *path, bool is_read_only, unsigne
         return -ENOENT;
     if (strcmp(path, "busy") == 0)
         return -EBUSY;
+    if ((flags & MODEL_STORAGE_UNCACHED) != 0 && strcmp(path, "cached") == 0)
+        return -ENOTBLK;
+    if ((flags & MODEL_STORAGE_UNCACHED) != 0 && strcmp(path, "odd") == 0) {
+        *bytes = 4096;
+        return -EDOM;
+    }
     while (i < FAKE_STORAGES && fake->storages[i].bytes != NULL)
         i++;
     assert_true(i < FAKE_STORAGES);
     *bytes = strcmp(path, "tiny") == 0 ? 4095 : FAKE_STORAGE_BYTES;
-    fake->storages[i] = (struct fake_storage){calloc(1, FAKE_STORAGE_BYTES), is_read_only};
+    fake->storages[i] =
+        (struct fake_storage){.bytes = calloc(1, FAKE_STORAGE_BYTES),
+                              .is_read_only = (flags & MODEL_STORAGE_READ_ONLY) != 0,
+                              .is_uncached = (flags & MODEL_STORAGE_UNCACHED) != 0};
     *storage = i;
     return 0;
 }
@@ -146,34 +155,58 @@ static void storage_submit(void *host, const struct model_storage_request *reque
     fake->operations[fake->operation_count++] = *request;
 }
 
-/* The copy in buffer is the operation's; segment_count says so. */
+static bool segment_is_there(const struct fake_host *fake, const struct model_segment *segment,
+                             bool is_write)
+{
+    return range_is_within(segment->address - FAKE_MEMORY_START, segment->bytes,
+                           FAKE_MEMORY_BYTES) &&
+           (!is_write || segment->address >= fake->read_only_end);
+}
+
+/* The copies in buffer and segments are the operation's; segment_count says so. */
 static bool storage_submit_direct(void *host, const struct model_storage_request *request)
 {
     struct fake_host *fake = host;
     struct model_storage_request taken = *request;
+    bool is_read = request->action == MODEL_STORAGE_READ;
     uint64_t bytes = 0;
 
-    assert_int_equal(request->action, MODEL_STORAGE_WRITE);
+    assert_true(is_read || request->action == MODEL_STORAGE_WRITE);
     assert_null(request->buffer);
     assert_true(request->segment_count > 0);
-    if (!fake->submits_direct)
+    if (!fake->submits_direct || !is_master(fake))
         return false;
-    taken.buffer = malloc(request->bytes);
-    taken.segments = NULL;
     for (unsigned i = 0; i < request->segment_count; i++) {
-        const struct model_segment *segment = &request->segments[i];
-        assert_true(range_is_within(bytes, segment->bytes, request->bytes));
-        if (dma_read(host, segment->address, (uint8_t *)taken.buffer + bytes, segment->bytes) !=
-            0) {
-            free(taken.buffer);
+        bytes += request->segments[i].bytes;
+        if (!segment_is_there(fake, &request->segments[i], is_read))
             return false;
-        }
-        bytes += segment->bytes;
     }
     assert_int_equal(bytes, request->bytes);
+    size_t list_bytes = request->segment_count * sizeof(*request->segments);
+    uint8_t *data = malloc(request->bytes + list_bytes);
+    taken.buffer = data;
+    taken.segments = memcpy(data + request->bytes, request->segments, list_bytes);
+    for (unsigned i = 0; !is_read && i < request->segment_count; i++) {
+        assert_int_equal(
+            dma_read(host, request->segments[i].address, data, request->segments[i].bytes), 0);
+        data += request->segments[i].bytes;
+    }
     storage_submit(host, &taken);
     fake->submitted_direct++;
     return true;
+}
+
+/* What a direct read has got goes to where it was to go, if that is the device's still. */
+static int scatter(struct fake_host *fake, const struct model_storage_request *request)
+{
+    const uint8_t *data = request->buffer;
+
+    for (unsigned i = 0; i < request->segment_count; i++) {
+        if (dma_write(fake, request->segments[i].address, data, request->segments[i].bytes) != 0)
+            return -ECANCELED;
+        data += request->segments[i].bytes;
+    }
+    return 0;
 }
 
 bool fake_storage_step(struct fake_host *fake, int error)
@@ -191,6 +224,8 @@ bool fake_storage_step(struct fake_host *fake, int error)
         memcpy(bytes, request.buffer, request.bytes);
     else if (error == 0 && request.action == MODEL_STORAGE_ZERO)
         memset(bytes, 0, request.bytes);
+    if (error == 0 && request.action == MODEL_STORAGE_READ)
+        error = scatter(fake, &request);
     if (request.segment_count > 0)
         free(request.buffer);
     fake->model->ops->storage_done(fake->model, request.tag, error);

@@ -24,7 +24,7 @@
 
 struct fake_storage {
     uint8_t *bytes; /* NULL: not opened */
-    bool is_read_only;
+    bool is_read_only, is_uncached;
 };
 
 struct fake_message {
@@ -50,7 +50,7 @@ struct fake_host {
     bool reads_now;     /* storage_read_now works */
     bool copies_direct; /* dma_copy works */
     unsigned copied_direct;
-    bool submits_direct; /* storage_submit_direct works; it takes the data at once */
+    bool submits_direct; /* storage_submit_direct works; a write's data is taken at once */
     unsigned reads_done_now, submitted_direct;
     bool is_woken;         /* ops->poll is due now */
     uint64_t poll_at_ns;   /* or then; UINT64_MAX: not by itself */

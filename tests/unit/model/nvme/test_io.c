@@ -493,84 +493,16 @@ static void read_only_refuses_writes(void **state)
     driver_stop(&driver);
 }
 
-/* What the host can read without waiting is answered without an operation; but for FUA. */
-static void reads_at_once_what_can_be(void **state)
-{
-    static const char *const drive[] = {"drive=a", NULL};
-    struct command read = {.opcode = 2, .nsid = 1, .prp1 = DATA + 0x4000, .dw10 = 8, .dw12 = 7};
-    struct completion completion;
-    (void)state;
-    driver_start(&driver, drive);
-    driver_create_queues(&driver, 1, 8);
-    driver_pattern(&driver, DATA, 4096, 9);
-    assert_int_equal(driver_io(&driver, 1, 8, 8), 0);
-    driver.fake.reads_now = true;
-    driver_submit(&driver, 1, &read);
-    fake_run(&driver.fake, 10);
-    assert_int_equal(driver.fake.operation_count, 0);
-    assert_true(driver_poll(&driver, 1, &completion));
-    assert_int_equal(completion.status, 0);
-    assert_true(driver_matches(&driver, DATA + 0x4000, 4096, 9));
-    assert_int_equal(driver.fake.reads_done_now, 1);
-    read.dw12 |= 0x40000000;
-    assert_int_equal(driver_run(&driver, 1, &read, NULL), 0);
-    read.opcode = 5; /* compares what it reads */
-    assert_int_equal(driver_run(&driver, 1, &read, NULL), 0);
-    assert_int_equal(driver.fake.reads_done_now, 1);
-    /* Memory that is not there has its status from the operation. */
-    read = (struct command){.opcode = 2, .nsid = 1, .prp1 = 0x1000, .dw12 = 7};
-    assert_int_equal(driver_run(&driver, 1, &read, NULL), 0x004);
-    driver_stop(&driver);
-}
-
-/* Data that the host can take from the client's memory itself is not copied before. */
-static void writes_straight_from_memory(void **state)
-{
-    static const char *const drive[] = {"drive=a", NULL};
-    struct command write = {.opcode = 1, .nsid = 1, .prp1 = DATA + 0x4000, .dw10 = 8, .dw12 = 7};
-    (void)state;
-    driver_start(&driver, drive);
-    driver_create_queues(&driver, 1, 8);
-    driver.fake.submits_direct = true;
-    driver_pattern(&driver, DATA + 0x4000, 4096, 5);
-    assert_int_equal(driver_run(&driver, 1, &write, NULL), 0);
-    assert_int_equal(driver.fake.submitted_direct, 1);
-    assert_int_equal(driver_io(&driver, 2, 8, 8), 0);
-    assert_true(driver_matches(&driver, DATA, 4096, 5));
-    /* Its errors are those of any write; memory that is not there fails as without it. */
-    driver_submit(&driver, 1, &write);
-    while (driver.fake.operation_count == 0)
-        fake_run(&driver.fake, 1);
-    assert_true(fake_storage_step(&driver.fake, -ENOSPC));
-    struct completion completion;
-    fake_run(&driver.fake, 10);
-    assert_true(driver_poll(&driver, 1, &completion));
-    assert_int_equal(completion.status & 0x7ff, 0x081);
-    write.prp1 = 0x1000;
-    assert_int_equal(driver_run(&driver, 1, &write, NULL) & 0x7ff, 0x004);
-    assert_int_equal(driver.fake.submitted_direct, 2);
-    driver_stop(&driver);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_and_writes),
-        cmocka_unit_test(follows_prps),
-        cmocka_unit_test(takes_large_pages),
-        cmocka_unit_test(compares_and_verifies),
-        cmocka_unit_test(marks_uncorrectable),
-        cmocka_unit_test(zeroes_and_deallocates),
-        cmocka_unit_test(wraps_queues),
-        cmocka_unit_test(host_storage_reads_and_writes),
-        cmocka_unit_test(host_storage_fails),
-        cmocka_unit_test(resets_wait_for_storage),
-        cmocka_unit_test(shutdown_flushes),
-        cmocka_unit_test(queue_deletion_waits),
-        cmocka_unit_test(conflicts_are_refused),
-        cmocka_unit_test(read_only_refuses_writes),
-        cmocka_unit_test(reads_at_once_what_can_be),
-        cmocka_unit_test(writes_straight_from_memory),
+        cmocka_unit_test(reads_and_writes),      cmocka_unit_test(follows_prps),
+        cmocka_unit_test(takes_large_pages),     cmocka_unit_test(compares_and_verifies),
+        cmocka_unit_test(marks_uncorrectable),   cmocka_unit_test(zeroes_and_deallocates),
+        cmocka_unit_test(wraps_queues),          cmocka_unit_test(host_storage_reads_and_writes),
+        cmocka_unit_test(host_storage_fails),    cmocka_unit_test(resets_wait_for_storage),
+        cmocka_unit_test(shutdown_flushes),      cmocka_unit_test(queue_deletion_waits),
+        cmocka_unit_test(conflicts_are_refused), cmocka_unit_test(read_only_refuses_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

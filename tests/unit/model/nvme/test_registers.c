@@ -297,6 +297,8 @@ static void options_are_checked(void **state)
         {"queues=0", "nvme: queues=0: wanted a number from 1 to 64"},
         {"block=1024", "nvme: block=1024: wanted one of 512, 4096"},
         {"readonly=1", "nvme: readonly=1: wanted no value"},
+        {"direct=on", "nvme: direct=on: wanted no value"},
+        {"direct", "nvme: direct: wanted a drive with it"},
         {"namespaces=9", "nvme: namespaces=9: wanted a number from 1 to 8"},
         {"size=4095", "nvme: size=4095: wanted a number from 4096 to 68719476736"},
     };
@@ -306,6 +308,11 @@ static void options_are_checked(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         fake_expect_refused("nvme", (const char *const[]){bad[i][0], NULL}, bad[i][1]);
     fake_expect_refused("nvme", nine, "nvme: option 'drive' given too often");
+    fake_expect_refused("nvme", (const char *const[]){"direct", "drive=cached", NULL},
+                        "nvme: drive=cached: direct: its file system has no way round the page "
+                        "cache (O_DIRECT)");
+    fake_expect_refused("nvme", (const char *const[]){"drive=odd", "direct", NULL},
+                        "nvme: drive=odd: direct: its size is no multiple of 4096 bytes");
     fake_expect_refused("nvme", (const char *const[]){"queues=1", "queues=1", NULL},
                         "nvme: option 'queues' given twice");
 }
