@@ -6,16 +6,17 @@
 #include "vfiouser/irq.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "vfiouser/notice.h"
 
 int vu_irqs_create(struct vu_irqs *irqs, const unsigned counts[VU_IRQ_COUNT])
 {
     pthread_mutex_init(&irqs->lock, NULL);
+    pthread_mutex_init(&irqs->fd_lock, NULL);
     for (unsigned i = 0; i < VU_IRQ_COUNT; i++) {
         struct vu_irq_kind *kind = &irqs->kinds[i];
         *kind = (struct vu_irq_kind){.count = counts[i]};
@@ -37,17 +38,20 @@ unsigned vu_irqs_count(const struct vu_irqs *irqs, unsigned index)
     return irqs->kinds[index].count;
 }
 
-static void vector_give(struct vu_vector *vector, int fd)
+static void vector_give(struct vu_irqs *irqs, struct vu_vector *vector, int fd)
 {
+    pthread_mutex_lock(&irqs->fd_lock);
     if (vector->fd >= 0) {
         close(vector->fd);
     }
     vector->fd = fd;
-    vector->may_block = fd >= 0 && !(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    pthread_mutex_unlock(&irqs->fd_lock);
+    vector->may_block = fd >= 0 && vu_notice_may_block(fd);
 }
 
 /* An eventfd's count, or eight bytes into a pipe. A reader that does not read must not hold up the
- * device: what does not fit now is in there already. */
+ * device: what does not fit now is in there already. One that makes it block on purpose does, until
+ * vu_irqs_let_go. */
 static void vector_write(struct vu_vector *vector)
 {
     const uint64_t one = 1;
@@ -77,10 +81,10 @@ static void vector_settle(struct vu_vector *vector)
     }
 }
 
-static void kind_disable(struct vu_irq_kind *kind)
+static void kind_disable(struct vu_irqs *irqs, struct vu_irq_kind *kind)
 {
     for (unsigned v = 0; v < kind->count; v++) {
-        vector_give(&kind->vectors[v], -1);
+        vector_give(irqs, &kind->vectors[v], -1);
         kind->vectors[v].is_masked = false;
         kind->vectors[v].is_pending = false;
     }
@@ -98,13 +102,13 @@ static void kind_count_used(struct vu_irq_kind *kind)
 }
 
 /* Without descriptors the vectors lose theirs; the kind is enabled all the same. */
-static void kind_assign(struct vu_irq_kind *kind, const struct vu_irq_set *set, int *fds,
-                        size_t fd_count)
+static void kind_assign(struct vu_irqs *irqs, struct vu_irq_kind *kind,
+                        const struct vu_irq_set *set, int *fds, size_t fd_count)
 {
     kind->is_enabled = true;
     for (uint32_t i = 0; i < set->count; i++) {
         struct vu_vector *vector = &kind->vectors[set->start + i];
-        vector_give(vector, fd_count > 0 ? fds[i] : -1);
+        vector_give(irqs, vector, fd_count > 0 ? fds[i] : -1);
         if (fd_count > 0) {
             fds[i] = -1;
         }
@@ -129,14 +133,14 @@ static void vector_act(struct vu_vector *vector, uint32_t action)
     }
 }
 
-static int kind_set(struct vu_irq_kind *kind, const struct vu_request *request, int *fds,
-                    size_t fd_count)
+static int kind_set(struct vu_irqs *irqs, struct vu_irq_kind *kind,
+                    const struct vu_request *request, int *fds, size_t fd_count)
 {
     const struct vu_irq_set *set = &request->irq_set;
     uint32_t action = set->flags & VU_IRQ_ACTION;
 
     if (set->count == 0) {
-        kind_disable(kind);
+        kind_disable(irqs, kind);
         return 0;
     }
     if (set->flags & VU_IRQ_DATA_EVENTFD) {
@@ -144,7 +148,7 @@ static int kind_set(struct vu_irq_kind *kind, const struct vu_request *request, 
             return -EINVAL; /* descriptors that unmask are for level interrupts, which are not had
                              */
         }
-        kind_assign(kind, set, fds, fd_count);
+        kind_assign(irqs, kind, set, fds, fd_count);
         return 0;
     }
     for (uint32_t i = 0; i < set->count; i++) {
@@ -155,6 +159,16 @@ static int kind_set(struct vu_irq_kind *kind, const struct vu_request *request, 
     return 0;
 }
 
+static bool all_fit(const int *fds, size_t fd_count)
+{
+    for (size_t i = 0; i < fd_count; i++) {
+        if (!vu_notice_fits(fds[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int vu_irqs_set(struct vu_irqs *irqs, const struct vu_request *request, int *fds, size_t fd_count)
 {
     const struct vu_irq_set *set = &request->irq_set;
@@ -162,11 +176,12 @@ int vu_irqs_set(struct vu_irqs *irqs, const struct vu_request *request, int *fds
     bool is_notice = set->index == VU_IRQ_ERR || set->index == VU_IRQ_REQ;
 
     if (fd_count > VU_MAX_FDS || (is_notice && !(set->flags & VU_IRQ_ACTION_TRIGGER)) ||
-        set->start >= kind->count || !range_is_within(set->start, set->count, kind->count)) {
+        set->start >= kind->count || !range_is_within(set->start, set->count, kind->count) ||
+        !all_fit(fds, fd_count)) {
         return -EINVAL;
     }
     pthread_mutex_lock(&irqs->lock);
-    int error = kind_set(kind, request, fds, fd_count);
+    int error = kind_set(irqs, kind, request, fds, fd_count);
     pthread_mutex_unlock(&irqs->lock);
     return error;
 }
@@ -198,11 +213,24 @@ bool vu_irqs_notify(struct vu_irqs *irqs, enum vu_irq_index index)
     return is_heard;
 }
 
+void vu_irqs_let_go(struct vu_irqs *irqs)
+{
+    pthread_mutex_lock(&irqs->fd_lock);
+    for (unsigned i = 0; i < VU_IRQ_COUNT; i++) {
+        for (unsigned v = 0; v < irqs->kinds[i].count; v++) {
+            if (irqs->kinds[i].vectors[v].fd >= 0) {
+                vu_notice_drain(irqs->kinds[i].vectors[v].fd);
+            }
+        }
+    }
+    pthread_mutex_unlock(&irqs->fd_lock);
+}
+
 void vu_irqs_release(struct vu_irqs *irqs)
 {
     pthread_mutex_lock(&irqs->lock);
     for (unsigned i = 0; i < VU_IRQ_COUNT; i++) {
-        kind_disable(&irqs->kinds[i]);
+        kind_disable(irqs, &irqs->kinds[i]);
     }
     pthread_mutex_unlock(&irqs->lock);
 }
@@ -217,5 +245,6 @@ void vu_irqs_destroy(struct vu_irqs *irqs)
         free(irqs->kinds[i].vectors);
         irqs->kinds[i].vectors = NULL;
     }
+    pthread_mutex_destroy(&irqs->fd_lock);
     pthread_mutex_destroy(&irqs->lock);
 }

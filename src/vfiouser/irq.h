@@ -15,8 +15,8 @@
 #include "vfiouser/codec.h"
 
 struct vu_vector {
-    int fd;         /* -1: nobody listens */
-    bool may_block; /* the fd is not in non-blocking mode */
+    int fd;         /* -1: nobody listens; given under both locks */
+    bool may_block; /* there is a look before each write */
     bool is_masked;
     bool is_pending; /* fired while nobody listened, or masked */
 };
@@ -29,7 +29,8 @@ struct vu_irq_kind {
 };
 
 struct vu_irqs {
-    pthread_mutex_t lock; /* a leaf; the kinds are under it */
+    pthread_mutex_t lock;    /* the kinds are under it; held while a descriptor is written */
+    pthread_mutex_t fd_lock; /* a leaf: no descriptor changes, whoever writes to it */
     struct vu_irq_kind kinds[VU_IRQ_COUNT];
 };
 
@@ -46,7 +47,7 @@ unsigned vu_irqs_count(const struct vu_irqs *irqs, unsigned index);
  *
  * @request: decoded; fds: fd_count of them, those taken are set to -1
  *
- * -EINVAL: vectors there are not; masking of ERR and REQ.
+ * -EINVAL: vectors there are not; masking of ERR and REQ; descriptors of the wrong kind.
  */
 int vu_irqs_set(struct vu_irqs *irqs, const struct vu_request *request, int *fds, size_t fd_count);
 
@@ -55,6 +56,9 @@ void vu_irqs_fire(struct vu_irqs *irqs, unsigned vector);
 
 /** Tell who listens to vector 0 of ERR or REQ. Whether anybody did. */
 bool vu_irqs_notify(struct vu_irqs *irqs, enum vu_irq_index index);
+
+/** Let go who is in a write to a descriptor that takes no more. Any thread, does not wait. */
+void vu_irqs_let_go(struct vu_irqs *irqs);
 
 /** Nobody listens any more: close everything, forget masks and what is pending. */
 void vu_irqs_release(struct vu_irqs *irqs);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "vfiouser/device.h"
+#include "vfiouser/farewell.h"
 #include "vfiouser/listener.h"
 #include "vfiouser/session.h"
 
@@ -144,27 +145,45 @@ static void say_released(const struct vu_server *server, size_t regions, uint64_
            "client gone: %zu regions, %" PRIu64 " bytes released, device reset", regions, bytes);
 }
 
-static int serve_client(struct vu_server *server, int fd)
+/* kept: the same socket, of which the number is ours till the end. */
+static int serve_kept_client(struct vu_server *server, int fd, int kept)
 {
     struct vu_device *device = server->device;
-    int kept = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* so that the number is ours till the end */
-    if (kept < 0 || !set_client(server, kept)) {
-        int error = kept < 0 ? -errno : 0;
+    struct vu_farewell farewell;
+    int error = vu_farewell_begin(&farewell, &device->irqs, kept, server->wake[0]);
+    if (error != 0) {
+        vu_say(server->report, VU_LEVEL_ERROR, "a client cannot be served: %s", strerror(-error));
         close(fd);
-        if (kept >= 0) {
-            close(kept);
-        }
         return error;
     }
     vu_say(server->report, VU_LEVEL_INFO, "client attached");
-    int error = vu_session_run(device, server->report, fd);
+    error = vu_session_run(device, server->report, fd);
     size_t regions = device->dma.count;
     uint64_t bytes = device->dma.bytes;
     set_client(server, -1);
     shutdown(kept, SHUT_RDWR);
-    close(kept);
     vu_device_release(device);
+    vu_farewell_end(&farewell);
     say_released(server, regions, bytes);
+    return error;
+}
+
+static int serve_client(struct vu_server *server, int fd)
+{
+    int error = 0;
+    int kept = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (kept < 0) {
+        error = -errno;
+        close(fd);
+    } else if (set_client(server, kept)) {
+        error = serve_kept_client(server, fd, kept);
+        set_client(server, -1);
+    } else {
+        close(fd);
+    }
+    if (kept >= 0) {
+        close(kept);
+    }
     return error;
 }
 
@@ -188,13 +207,13 @@ void vu_server_stop(struct vu_server *server)
 {
     pthread_mutex_lock(&server->lock);
     server->is_stopping = true;
+    ssize_t written = write(server->wake[1], "", 1); /* first: a client may let the notice wait */
+    (void)written;
     if (server->client >= 0) {
         vu_irqs_notify(&server->device->irqs, VU_IRQ_REQ);
         shutdown(server->client, SHUT_RDWR);
     }
     pthread_mutex_unlock(&server->lock);
-    ssize_t written = write(server->wake[1], "", 1);
-    (void)written;
 }
 
 void vu_server_destroy(struct vu_server *server)

@@ -186,6 +186,65 @@ class Hangup(vfiousertest.DextTest, rules.Device):
         self.assertLess(self.server.memory_bytes() - before, GROWTH)
 
 
+def set_blocking_and_full(fd):
+    """So that the next write of an interrupt to it waits for somebody who reads."""
+    try:
+        while True:
+            os.write(fd, struct.pack("Q", 0xFFFFFFFFFFFFFFFE))
+    except BlockingIOError:
+        os.set_blocking(fd, True)
+
+
+class Notices(vfiousertest.DextTest, rules.Device):
+    """Descriptors for interrupts that begin to block when they have been handed over: the mode is
+    the open file's, and so the client's to change at any moment. What waits there is let go when
+    the client leaves."""
+
+    def descriptors(self):
+        """One of each kind: an eventfd (where there are any) or pipe, a pipe, a socket."""
+        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        for fd in (reader, writer):
+            self.closing.callback(os.close, fd)
+        for end in (ours, theirs):
+            self.closing.callback(end.close)
+        return self.eventfds(1).fds[0], writer, theirs.fileno()
+
+    def test_a_trigger_of_its_own(self):
+        for fd in self.descriptors():
+            with self.server.attach() as client:
+                client.set_irqs(vu.MSIX, 0x24, 0, 1, fds=[fd])
+                set_blocking_and_full(fd)
+                client.send(vu.SET_IRQS, vu.set_irqs_payload(vu.MSIX, 0x21, 0, 1), kind=vu.NO_REPLY)
+            self.assert_next()
+
+    def test_an_interrupt_of_the_device(self):
+        for fd in self.descriptors():
+            with self.server.attach() as client:
+                Config(client).enable()
+                client.set_irqs(vu.MSIX, 0x24, 0, 1, fds=[fd])
+                set_blocking_and_full(fd)
+                Testdev(client).write(Testdev.FIRE, 0)
+                # The thread that tells of interrupts holds up who asks for others.
+                client.send(vu.SET_IRQS, vu.set_irqs_payload(vu.MSIX, 0x22, 0, 1), kind=vu.NO_REPLY)
+            self.assert_next()
+
+    def assert_next(self):
+        with self.server.attach() as client:
+            self.assert_in_step(client)
+
+    def test_what_is_no_notice(self):
+        """Files and devices: writing to one may wait for anything."""
+        client, events = self.attach(), self.eventfds(1)
+        client.set_irqs(vu.MSIX, 0x24, 0, 1, fds=events.fds)
+        for fd in (*self.spare_fds(1), self.memory(4096).fd):
+            self.assert_errno(client.errno(vu.SET_IRQS, vu.set_irqs_payload(vu.MSIX, 0x24, 0, 2),
+                                           [events.fds[0], fd]), errno.EINVAL)
+        client.set_irqs(vu.MSIX, 0x21, 0, 1)
+        self.assertEqual(events.taken(0), 1)
+
+
 class Waiting(vfiousertest.DextTest, rules.Device):
     """One client at a time; the others wait in the queue."""
 
@@ -344,6 +403,17 @@ class End(unittest.TestCase):
                     deaf.send_bytes(message(vu.REGION_READ, vu.access_payload(vu.BAR2, 0, 65536)))
             except TimeoutError:
                 pass
+            self.assertEqual(self.server.stop(), 0, self.server.said())
+
+    def test_terminated_while_an_interrupt_waits(self):
+        """The client stays, and takes nothing."""
+        self.start()
+        with self.server.attach() as client, vu.EventFds(2) as events:
+            client.set_irqs(vu.MSIX, 0x24, 0, 1, fds=events.fds[:1])
+            client.set_irqs(vu.REQ, 0x24, 0, 1, fds=events.fds[1:])
+            for fd in events.fds:
+                set_blocking_and_full(fd)
+            client.send(vu.SET_IRQS, vu.set_irqs_payload(vu.MSIX, 0x21, 0, 1), kind=vu.NO_REPLY)
             self.assertEqual(self.server.stop(), 0, self.server.said())
 
 

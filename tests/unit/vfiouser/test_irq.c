@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -200,14 +201,66 @@ static void test_readers_that_do_not_read(void **state)
     close(ends[0]);
 }
 
+struct firing {
+    struct vu_irqs *irqs;
+    _Atomic bool is_over;
+};
+
+static void *fire_once(void *opaque)
+{
+    struct firing *firing = opaque;
+    vu_irqs_fire(firing->irqs, 0);
+    firing->is_over = true;
+    return NULL;
+}
+
+/* Non-blocking when it was given, full and blocking when it is written. */
+static void test_who_waits_is_let_go(void **state)
+{
+    struct firing firing = {.irqs = *state};
+    pthread_t thread;
+    uint64_t most = UINT64_MAX - 1;
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int given = dup(fd);
+    assert_int_equal(set(firing.irqs, 0x24, VU_IRQ_MSIX, 0, 1, &given, 1), 0);
+    assert_int_equal(write(fd, &most, sizeof(most)), sizeof(most));
+    fcntl(fd, F_SETFL, 0);
+    assert_int_equal(pthread_create(&thread, NULL, fire_once, &firing), 0);
+    while (!firing.is_over) {
+        vu_irqs_let_go(firing.irqs);
+        sched_yield();
+    }
+    pthread_join(thread, NULL);
+    vu_irqs_release(firing.irqs);
+    close(fd);
+}
+
+/* What is lost when nobody waits: nothing. */
+static void test_letting_go_takes_no_interrupt(void **state)
+{
+    struct vu_irqs *irqs = *state;
+    int fd = listen_to(irqs, VU_IRQ_MSIX, 0);
+    vu_irqs_fire(irqs, 0);
+    vu_irqs_let_go(irqs);
+    vu_irqs_fire(irqs, 0);
+    assert_int_equal(heard(fd), 2);
+    close(fd);
+}
+
 int main(void)
 {
 #define IRQ_TEST(name) cmocka_unit_test_setup_teardown(name, make_irqs, drop_irqs)
     const struct CMUnitTest tests[] = {
-        IRQ_TEST(test_vectors),   IRQ_TEST(test_fired_before_anybody_listens),
-        IRQ_TEST(test_masks),     IRQ_TEST(test_triggers),
-        IRQ_TEST(test_msi_folds), IRQ_TEST(test_bad),
-        IRQ_TEST(test_notices),   IRQ_TEST(test_readers_that_do_not_read),
+        IRQ_TEST(test_vectors),
+        IRQ_TEST(test_fired_before_anybody_listens),
+        IRQ_TEST(test_masks),
+        IRQ_TEST(test_triggers),
+        IRQ_TEST(test_msi_folds),
+        IRQ_TEST(test_bad),
+        IRQ_TEST(test_notices),
+        IRQ_TEST(test_readers_that_do_not_read),
+        IRQ_TEST(test_who_waits_is_let_go),
+        IRQ_TEST(test_letting_go_takes_no_interrupt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
