@@ -15,6 +15,7 @@
 #include "abi/dext_abi.h"
 #include "base/checked.h"
 #include "base/log.h"
+#include "base/patience.h"
 #include "dart/dart.h"
 
 /*
@@ -41,7 +42,8 @@ struct client_process *client_process_create(const struct client_owner *owner)
         client_space_init(&process->space, owner);
         shared_files_init(&process->files);
         LIST_INIT(&process->views);
-        served_memories_init(&process->served, owner->pid, SERVED_PATIENCE_NS);
+        served_memories_init(&process->served, owner->pid,
+                             patience_ms(SERVED_PATIENCE_MS) * UINT64_C(1000000));
     }
     return process;
 }

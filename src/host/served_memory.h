@@ -16,9 +16,9 @@
 
 #include "dart/dma_memory.h"
 
-#define SERVED_PATIENCE_NS  UINT64_C(3000000000) /* for the answer to one request */
-#define SERVED_MAX_CHANNELS 16                   /* of one client */
-#define SERVED_MAX_RANGES   65536                /* of one client: one for each DMA region */
+#define SERVED_PATIENCE_MS  3000  /* for the answer to one request */
+#define SERVED_MAX_CHANNELS 16    /* of one client */
+#define SERVED_MAX_RANGES   65536 /* of one client: one for each DMA region */
 
 struct served_channel;
 struct served_range;
@@ -37,7 +37,7 @@ struct served_memories {
 };
 
 /** patience_ns: how long an access of a device waits for its turn, and for the answer to each
- * request; SERVED_PATIENCE_NS but in tests. */
+ * request; SERVED_PATIENCE_MS but in tests. */
 void served_memories_init(struct served_memories *served, pid_t pid, uint64_t patience_ns);
 /** Memories made of it may outlive it. */
 void served_memories_destroy(struct served_memories *served);

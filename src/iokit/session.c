@@ -22,6 +22,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/patience.h"
 #include "base/trace.h"
 #include "iokit/event.h"
 #include "iokit/object.h"
@@ -30,7 +31,7 @@
 #include "wire/socket_path.h"
 
 /* A host greets within milliseconds; one on a machine out of breath within this. */
-#define GREETING_SECONDS 5
+#define GREETING_MS 5000
 
 struct io_session {
     _Atomic unsigned references;
@@ -161,9 +162,9 @@ static int session_connect_socket(void)
 }
 
 /* A descriptor that is readable once the host has had its time to greet; -1 with errno. */
-static int session_start_clock(void)
+static int session_start_clock(uint32_t wait_ms)
 {
-    const struct itimerspec patience = {.it_value.tv_sec = GREETING_SECONDS};
+    const struct itimerspec patience = {.it_value.tv_sec = wait_ms / 1000};
     cleanup_close int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (fd < 0 || timerfd_settime(fd, 0, &patience, NULL) < 0) {
         return -1;
@@ -176,7 +177,8 @@ static int session_start_clock(void)
 static int session_exchange_hello(int fd, struct wire_message *reply)
 {
     struct wire_message request;
-    cleanup_close int clock_fd = session_start_clock();
+    const uint32_t wait_ms = patience_ms(GREETING_MS);
+    cleanup_close int clock_fd = session_start_clock(wait_ms);
     int flags = fcntl(fd, F_GETFL);
     if (clock_fd < 0 || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
         return -errno;
@@ -190,8 +192,8 @@ static int session_exchange_hello(int fd, struct wire_message *reply)
         error = wire_receive_guarded(fd, clock_fd, reply);
     }
     if (error == -ECANCELED) {
-        log_error("iokit", "the host takes connections but does not answer within %d s",
-                  GREETING_SECONDS);
+        log_error("iokit", "the host takes connections but does not answer within %u s",
+                  wait_ms / 1000);
     }
     if (!error && (reply->header.type != WIRE_HELLO || reply->header.sequence != 0)) {
         error = -EBADMSG;

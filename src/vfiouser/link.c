@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/patience.h"
 #include "vfiouser/link_internal.h"
 
 #define QEMU_MINOR 0 /* what QEMU up to 11.1 asks for */
@@ -28,7 +29,7 @@ void vu_link_init(struct vu_link *link, const struct vu_report *report)
 {
     memset(link, 0, sizeof(*link));
     link->report = report;
-    link->patience_ms = VU_LINK_PATIENCE_MS;
+    link->patience_ms = patience_ms(VU_LINK_PATIENCE_MS);
     link->sync_patience_ms = VU_LINK_SYNC_PATIENCE_MS;
     link->channel.fd = link->twin.fd = -1;
     link->wake[0] = link->wake[1] = -1;

@@ -17,7 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEXTCTL, DEXTD = sys.argv[1], sys.argv[2]
-SECONDS = 60
+# For anything to happen, with sanitizers and beside whatever else the machine does. Only what is
+# broken takes so long.
+SECONDS = 120
+# For a process to answer another (DEXTLINK_PATIENCE): longer than a test lives.
+PATIENCE = 3600
+CRASHES = {signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV}
 # A build with the files for every system instead of Linux's.
 IS_PORTABLE = os.environ.get("DEXTLINK_TEST_OS") == "portable"
 NOBODY = 65534
@@ -33,7 +38,14 @@ class Result:
     err: str
 
 
-def wait_until(condition, seconds=20, pause=0.005):
+def note_end(program, status):
+    """Say of what a program died: no load explains such an end (scripts/run-tests). The status."""
+    if status is not None and -status in CRASHES:
+        print(f"# {Path(program).name}: killed by signal {-status}", flush=True)
+    return status
+
+
+def wait_until(condition, seconds=SECONDS, pause=0.005):
     """Whether the condition came true in time."""
     end = time.monotonic() + seconds
     while not condition():
@@ -43,11 +55,15 @@ def wait_until(condition, seconds=20, pause=0.005):
     return True
 
 
-def environment(socket=None):
-    """The caller's, without what would change colours or point to somebody's dextd."""
+def environment(socket=None, patience=PATIENCE):
+    """The caller's, without what would change colours or point to somebody's dextd. patience: how
+    long one process waits for another, in seconds; None: as long as without a word."""
     clean = {k: v for k, v in os.environ.items()
-             if k not in ("DEXTLINK_SOCKET", "DEXTLINK_LOG", "DEXTLINK_TRACE", "NO_COLOR")}
+             if k not in ("DEXTLINK_SOCKET", "DEXTLINK_LOG", "DEXTLINK_TRACE", "DEXTLINK_PATIENCE",
+                          "NO_COLOR")}
     clean["DEXTLINK_SOCKET"] = str(socket) if socket else "/nonexistent/dextlink.sock"
+    if patience:
+        clean["DEXTLINK_PATIENCE"] = str(patience)
     return clean
 
 
@@ -57,7 +73,7 @@ def run(*arguments, socket=None, program=DEXTCTL, log=None, **options):
     done = subprocess.run([program, *map(str, arguments)], env=variables,
                           capture_output=True, text=True, timeout=SECONDS, check=False,
                           stdin=subprocess.DEVNULL, **options)
-    return Result(done.returncode, done.stdout, done.stderr)
+    return Result(note_end(program, done.returncode), done.stdout, done.stderr)
 
 
 def run_unprivileged(folder, *arguments, **options):
@@ -108,6 +124,7 @@ class Dextd:
         if self.process.returncode is None:
             self.process.send_signal(number)
             self.out, self.err = self.process.communicate(timeout=SECONDS)
+            note_end(DEXTD, self.process.returncode)
         return self.process.returncode
 
     def __exit__(self, *_):

@@ -68,7 +68,7 @@ class Registers:
     def write(self, offset, value, width=4, *, posted=False):
         self.client.write_number(self.region, offset, width, value, posted=posted)
 
-    def wait(self, offset, mask, wanted, width=4, seconds=20):
+    def wait(self, offset, mask, wanted, width=4, seconds=120):
         """The register, once its masked bits are as wanted."""
         end = time.monotonic() + seconds
         while (value := self.read(offset, width)) & mask != wanted:
@@ -117,7 +117,7 @@ class Testdev(Registers):
     def copy(self, source, destination, length, command=COPY):
         """Status and error of a copy, at its end."""
         self.start_copy(source, destination, length, command)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while (status := self.read(self.COPY_STATUS)) == self.RUNNING:
             if time.monotonic() > end:
                 raise TimeoutError("the copy goes on")
@@ -191,7 +191,7 @@ class Nvme(Registers):
         self.tails[queue] = (self.tails[queue] + 1) % self.ENTRIES
         self.ring(2 * queue, self.tails[queue])
 
-    def completed(self, queue, seconds=20):
+    def completed(self, queue, seconds=120):
         """The status of the next completion, once it is there."""
         at = self.completion(queue) + 16 * self.heads[queue]
         end = time.monotonic() + seconds

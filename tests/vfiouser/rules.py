@@ -122,7 +122,7 @@ class Framing(Device):
 
     def test_descriptors_that_nobody_wants_are_closed(self):
         client = self.attach()
-        before = self.server.settled()
+        before = self.server.settled(client)
         fds = self.spare_fds(8)
         for command in UNKNOWN + tuple(WELL_FORMED):
             if command == vu.DMA_MAP:
@@ -376,7 +376,7 @@ class Interrupts(Device):
     def test_descriptors_that_do_not_fit(self):
         client = self.attach()
         fds = self.eventfds(4).fds
-        before = self.server.settled()
+        before = self.server.settled(client)
         index, trigger = self.usable_irq, vu.TRIGGER
         for flags, count, data, given in (
                 (vu.DATA_NONE | trigger, 1, b"", 1), (vu.DATA_BOOL | trigger, 1, b"\1", 1),
@@ -403,7 +403,7 @@ class Interrupts(Device):
 
     def test_eventfds_are_let_go(self):
         client = self.attach()
-        before = self.server.settled()
+        before = self.server.settled(client)
         index = self.usable_irq
         for _ in range(100):
             client.set_irqs(index, vu.DATA_EVENTFD | vu.TRIGGER, 0, 1, fds=self.eventfds(1).fds)
@@ -430,7 +430,7 @@ class Dma(Device):
     def test_map_and_unmap(self):
         client = self.attach()
         memory = self.memory(1 << 20)
-        before = self.server.settled()
+        before = self.server.settled(client)
         for flags in (vu.MAP_READ | vu.MAP_WRITE, vu.MAP_READ):
             for fd in (memory.fd, None):
                 client.dma_map(self.BASE, 1 << 20, fd, flags=flags)
@@ -465,7 +465,7 @@ class Dma(Device):
         memory, other = self.memory(1 << 20), self.memory(1 << 20)
         size = 1 << 16
         client.dma_map(self.BASE, size, memory.fd, offset=size)
-        held = self.server.settled()
+        held = self.server.settled(client)
         self.assert_errno(self.map_errno(client, self.BASE, size, memory.fd, offset=size), 0,
                           errno.EEXIST)
         for fd, options in ((other.fd, {"offset": size}), (None, {}), (memory.fd, {"offset": 0}),
@@ -511,7 +511,7 @@ class Dma(Device):
         client = self.attach()
         client.dma_unmap_all()
         memory = self.memory(1 << 20)
-        before = self.server.settled()
+        before = self.server.settled(client)
         for i in range(100):
             client.dma_map(self.BASE + (i << 20), 1 << 16, memory.fd)
         client.dma_unmap_all()
@@ -534,10 +534,11 @@ class Dma(Device):
     def test_descriptors_beyond_the_first_are_closed(self):
         client = self.attach()
         memory = self.memory(1 << 20)
-        held = self.server.settled()
+        held = self.server.settled(client)
         reply = client.ask(vu.DMA_MAP, vu.dma_map_payload(self.BASE, 1 << 20),
                            [memory.fd, *self.spare_fds(3)])
-        self.assertTrue(vfiousertest.wait_until(lambda: self.server.held()[0] <= held[0] + self.kept_by_map, 5))
+        self.assertTrue(vfiousertest.wait_until(
+            lambda: self.server.held()[0] <= held[0] + self.kept_by_map))
         if reply.error:
             self.assert_errno(reply.error, EINVAL)
         else:

@@ -76,7 +76,7 @@ class Framing(vfiousertest.DextTest, rules.Framing):
     def test_descriptors_with_every_byte(self):
         """More than a message may have: all closed, whatever becomes of the connection."""
         client = self.attach()
-        held = self.server.settled()
+        held = self.server.settled(client)
         fds = self.spare_fds(4)
         data = message(vu.DMA_MAP, vu.dma_map_payload(1 << 30, 1 << 20))
         try:
@@ -85,17 +85,18 @@ class Framing(vfiousertest.DextTest, rules.Framing):
             client.receive().close_fds()
         except (BrokenPipeError, vu.Closed):
             pass
-        self.assertTrue(vfiousertest.wait_until(lambda: self.server.held()[0] <= held[0] + self.kept_by_map, 5))
+        self.assertTrue(vfiousertest.wait_until(
+            lambda: self.server.held()[0] <= held[0] + self.kept_by_map))
 
     def test_a_great_many_descriptors(self):
         client = self.attach()
-        held = self.server.settled()
+        held = self.server.settled(client)
         fds = self.spare_fds(200)
         try:
             client.ask(vu.GET_INFO, vu.info_payload(), fds).close_fds()
         except (BrokenPipeError, vu.Closed):
             pass
-        self.assertTrue(vfiousertest.wait_until(lambda: self.server.held()[0] <= held[0], 5))
+        self.assertTrue(vfiousertest.wait_until(lambda: self.server.held()[0] <= held[0]))
 
     def test_the_largest_message_is_read(self):
         client = self.attach()

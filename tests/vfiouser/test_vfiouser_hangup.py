@@ -339,7 +339,7 @@ class Descriptors(vfiousertest.DextTest, rules.Device):
         client.send(vu.VERSION, vu.version_payload())
         self.assertTrue(client.is_silent(0.3))
         self.assertTrue(vfiousertest.wait_until(
-            lambda: "a client has to wait: Too many open files" in self.server.said(), 5))
+            lambda: "a client has to wait: Too many open files" in self.server.said()))
         self.allow(20)
         self.assertEqual(client.receive_reply(0, vu.VERSION).error, 0)
         self.assert_in_step(client)

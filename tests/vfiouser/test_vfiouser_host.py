@@ -113,7 +113,7 @@ class Guests(HostTest):
         Config(again).enable()
         self.assertEqual(Testdev(again).access_write(0x80000000, 4, 2), 0)
         Testdev(again).write(Testdev.FIRE, 0)
-        self.assertEqual(events.taken(0, 5), 1)
+        self.assertEqual(events.arrived(0), 1)
 
 
 class Losses(HostTest):
@@ -132,9 +132,9 @@ class Losses(HostTest):
                 self.assertEqual((reply.error, reply.payload[16:]), (0, b"\xff" * 4))
         except (vu.Closed, BrokenPipeError):
             pass
-        self.assertTrue(select.select(events.ends, [], [], 5)[0], "no word to the client")
+        self.assertTrue(select.select(events.ends, [], [], vu.SECONDS)[0], "no word to the client")
         client.close()
-        self.assertTrue(vfiousertest.wait_until(self.server.has_ended, 10))
+        self.assertTrue(vfiousertest.wait_until(self.server.has_ended))
         self.assertEqual(self.server.process.returncode, 1)
         self.assertNotIn("Sanitizer", self.server.said())
 
@@ -184,7 +184,7 @@ class CommandLine(toolstest.ToolTest):
             self.addCleanup(server.stop, signal.SIGKILL)
             with server.attach() as client:
                 self.assertEqual(client.info()[1:], [9, 5])
-            self.assertEqual(server.process.wait(10), 0)
+            self.assertEqual(server.process.wait(vu.SECONDS), 0)
             self.assertFalse(server.socket.exists())
 
     def test_once_with_a_client_that_is_refused(self):
@@ -195,7 +195,7 @@ class CommandLine(toolstest.ToolTest):
         self.addCleanup(server.stop, signal.SIGKILL)
         with server.connect() as client:
             client.send_bytes(b"GET / HTTP/1.1\r\n\r\n")
-            self.assertEqual(server.process.wait(10), 1)
+            self.assertEqual(server.process.wait(vu.SECONDS), 1)
 
 
 if __name__ == "__main__":

@@ -8,27 +8,40 @@ import time
 
 import vfiousertest
 from devices import Testdev
-from test_vfiouser_served import PATIENCE, RAM, READ_FAULT, SIZE, ServedTest, TwinTest
+from test_vfiouser_served import RAM, READ_FAULT, SIZE, ServedTest, TwinTest
+
+PATIENCE = 2  # seconds for an answer
 
 
 class OnTheClientsSocket(ServedTest):
+    patience = None  # the server's own
+
     def test_never_then_late(self):
-        request = self.asked()
         begin = time.monotonic()
-        self.assertTrue(self.client.is_silent(PATIENCE + 0.5))
+        request = self.asked()
+        # Not by looking at the copy: a command in the server's hands ends its waiting, too.
+        self.assertTrue(vfiousertest.wait_until(lambda: "does not answer" in self.server.said()))
+        self.assertGreater(time.monotonic() - begin, PATIENCE - 0.1)
         self.assert_fault()
         # It is not asked again before it has answered, so that the device waits once.
-        begin = time.monotonic()
         self.device.start_copy(RAM, RAM + SIZE, 64)
         self.assert_fault()
-        self.assertLess(time.monotonic() - begin, PATIENCE)
+        self.assertEqual(self.client.served, [])
         self.reply(request)
         self.assert_in_step(self.client)
-        self.assert_works()
-        self.assertIn("does not answer", self.server.said())
+        self.assertTrue(vfiousertest.wait_until(self.works), "it is not asked any more")
+
+    def works(self):
+        """Whether a copy comes to its end; on a busy machine one may have to wait too long."""
+        self.guest.fill(11)
+        self.device.start_copy(RAM + 512, RAM + SIZE, 64)
+        return self.wait_for_copy() == (Testdev.DONE, 0) and \
+            self.ram.map[:64] == bytes(self.guest.map[512:576])
 
 
 class OnTheTwinSocket(TwinTest):
+    patience = None
+
     def setUp(self):
         super().setUp()
         self.client, self.twin = self.attach_twin(self.guest)
@@ -40,13 +53,13 @@ class OnTheTwinSocket(TwinTest):
         begin = time.monotonic()
         self.assertEqual(self.testdev.access_read(RAM, 8)[1], READ_FAULT)
         self.assertGreater(time.monotonic() - begin, PATIENCE - 0.1)
-        begin = time.monotonic()
         self.assertEqual(self.testdev.access_read(RAM, 8)[1], READ_FAULT)
-        self.assertLess(time.monotonic() - begin, PATIENCE)
+        self.assertTrue(vfiousertest.wait_until(lambda: late))
         self.assertEqual(len(late), 1)
         self.twin.how = self.twin.client.serve
         self.twin.client.serve(late[0])
-        self.assertEqual(self.testdev.access_read(RAM, 8)[1], 0)
+        self.assertTrue(vfiousertest.wait_until(
+            lambda: self.testdev.access_read(RAM, 8)[1] == 0), "it is not asked any more")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class PeerTest(vfiousertest.ServerTest):
 
     def setUp(self):
         super().setUp()
-        self.server = vfiousertest.Server(lambda path: [PEER, path]).start()
+        self.server = vfiousertest.Server(lambda path: [PEER, path], is_ours=False).start()
         self.addCleanup(self.server.folder.cleanup)
         self.addCleanup(self.server.stop)
 

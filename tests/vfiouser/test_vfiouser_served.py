@@ -2,6 +2,8 @@
 """Guest memory without a descriptor: the device has it by DMA_READ and DMA_WRITE messages, on the
 client's socket or on a twin, and what a client answers wrongly or never is a fault of the device.
 
+The server waits for an answer far longer than these tests for theirs: what comes did not wait.
+
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import copy
@@ -22,8 +24,7 @@ from devices import Config, Edu, Nvme, Testdev
 
 RAM, SIZE = 0x80000000, 1 << 20
 MOST_READ = 32768  # QEMU cuts longer replies short
-PATIENCE = 2       # seconds for an answer
-SYNC_PATIENCE = 0.2
+SYNC_PATIENCE = 0.2  # seconds
 READ_FAULT, WRITE_FAULT = 1, 2
 TEST_ID = 0x54534554
 
@@ -274,20 +275,16 @@ class Answers(ServedTest):
 
     def test_another_id(self):
         request = self.asked()
-        begin = time.monotonic()
         self.reply(request, number=request.id + 1)
         answer = self.client.receive()
         self.assertEqual((answer.flags, answer.error), (vu.REPLY | vu.ERROR, errno.EINVAL))
         self.reply(request)
         self.assertEqual(self.wait_for_copy(), (Testdev.DONE, 0))
-        self.assertLess(time.monotonic() - begin, PATIENCE)
 
     def test_gone_while_it_is_asked(self):
         self.asked()
         self.client.close()
-        begin = time.monotonic()
         self.assert_in_step(self.attach())
-        self.assertLess(time.monotonic() - begin, PATIENCE - 0.5)
 
     def test_half_an_answer_and_gone(self):
         request = self.asked()
@@ -313,7 +310,6 @@ class WhileTheClientWaits(ServedTest):
         took = time.monotonic() - begin
         self.assertEqual((answer.id, answer.flags), (number, vu.REPLY))
         self.assertGreater(took, SYNC_PATIENCE - 0.05)
-        self.assertLess(took, PATIENCE - 0.5)
         self.assertEqual(self.device.read(Testdev.ACCESS_STATUS), READ_FAULT)
         self.assertEqual(self.device.read(Testdev.ACCESS_DATA, 8), devices.ONES_8)
         self.assertIn("said once", self.server.said())
@@ -321,12 +317,10 @@ class WhileTheClientWaits(ServedTest):
 
     def test_a_read_that_waits_for_the_device_that_waits_for_us(self):
         request = self.asked()
-        begin = time.monotonic()
         number = self.ask_read(0)
         answer = self.client.receive()
         self.assertEqual((answer.id, answer.flags), (number, vu.REPLY))
         self.assertEqual(answer.payload[16:], struct.pack("<I", TEST_ID))
-        self.assertLess(time.monotonic() - begin, PATIENCE - 0.5)
         self.assertEqual(self.end_of_copy(), (Testdev.FAILED, READ_FAULT))
         # The late answer is nobody's, and is not answered.
         self.reply(request)
@@ -335,11 +329,9 @@ class WhileTheClientWaits(ServedTest):
 
     def test_unmapping_what_is_asked_for(self):
         request = self.asked()
-        begin = time.monotonic()
         number = self.client.send(vu.DMA_UNMAP, vu.dma_unmap_payload(RAM, SIZE))
         answer = self.client.receive()
         self.assertEqual((answer.id, answer.flags), (number, vu.REPLY))
-        self.assertLess(time.monotonic() - begin, PATIENCE - 0.5)
         self.reply(request)
         self.assert_in_step(self.client)
 
@@ -493,11 +485,9 @@ class BadTwins(TwinTest):
         device.write(Testdev.ACCESS_ADDRESS, RAM, 8)
         device.write(Testdev.ACCESS_COMMAND, 8, posted=True)
         self.assertTrue(asked.wait(vfiousertest.SECONDS))
-        begin = time.monotonic()
         client.close()
         twin.client.sock.shutdown(socket.SHUT_RDWR)
         self.assert_in_step(self.attach())
-        self.assertLess(time.monotonic() - begin, PATIENCE - 0.5)
 
 
 class Pumped:

@@ -32,6 +32,7 @@ IRQ_EVENTFD, IRQ_MASKABLE, IRQ_AUTOMASKED, IRQ_NORESIZE = 1, 2, 4, 8
 DATA_NONE, DATA_BOOL, DATA_EVENTFD = 1, 2, 4
 MASK, UNMASK, TRIGGER = 8, 0x10, 0x20
 
+SECONDS = 120  # for an answer, on a machine that is busy
 MAX_DATA = 1 << 20
 # What QEMU 11.1 says: with its spacing these are the 194 bytes, NUL included, that it sends.
 QEMU = {"capabilities": {"pgsizes": 4096, "max_msg_fds": 16, "max_dma_maps": 65535,
@@ -130,7 +131,7 @@ class Client:
     """One connection. memory, when given, answers the server's DMA requests: it has
     read(address, count) and write(address, data), which return None where there is nothing."""
 
-    def __init__(self, path, *, timeout=20, memory=None):
+    def __init__(self, path, *, timeout=SECONDS, memory=None):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(timeout)
         try:
@@ -404,3 +405,7 @@ class EventFds:
             data = os.read(self.ends[index], 65536)
             return sum(struct.unpack(f"={len(data) // 8}Q", data))
         return os.eventfd_read(self.ends[index])
+
+    def arrived(self, index=0):
+        """The count of one, as soon as there is one."""
+        return self.taken(index, SECONDS)

@@ -181,7 +181,7 @@ class Events(wiretest.WireTest):
         client.events.sock.settimeout(0.1)
         with self.assertRaises(TimeoutError):
             client.events.receive()
-        client.events.sock.settimeout(20)
+        client.events.sock.settimeout(wiretest.SECONDS)
         self.assertEqual(testdev.call(CHECK_INTERRUPT)[1], [1 << 31 | 1 << 3, 0, 0, 0])
         testdev.call(MMIO_WRITE, 0, 0x100, 4, 1)
         self.assertEqual(testdev.call(WAIT_INTERRUPT, wake=(9, [0] * 8))[0], wire.SUCCESS)

@@ -4,6 +4,7 @@
 SPDX-License-Identifier: GPL-2.0-or-later
 """
 import os
+import select
 import signal
 import threading
 import time
@@ -18,7 +19,7 @@ ACCESS_ADDRESS, ACCESS_DATA, ACCESS_COMMAND, ACCESS_STATUS = 0x280, 0x288, 0x290
 IS_WRITE = 0x100
 NO_ERROR, READ_ERROR, WRITE_ERROR = 0, 1, 2
 ONES = 2 ** 64 - 1
-DEADLINE = 3  # seconds for one access
+DEADLINE = 3  # seconds for one access, without DEXTLINK_PATIENCE
 
 
 class Server(threading.Thread):
@@ -146,7 +147,7 @@ class Serving(Memory):
     def test_sixteen_channels_each_with_one_descriptor(self):
         client = self.client()
         held = self.host.resting[0] + 4 + 1 + 4  # the bystander, its connection, and this one
-        self.assertTrue(wiretest.wait_until(lambda: self.host.held()[0] == held, 5))
+        self.assertTrue(wiretest.wait_until(lambda: self.host.held()[0] == held))
         ids = []
         for _ in range(16):
             status, channel_id, _ = client.memory_open()
@@ -154,10 +155,10 @@ class Serving(Memory):
             ids.append(channel_id)
         self.assertEqual(len(set(ids)), 16)
         self.assertEqual(client.memory_open()[0], wire.NO_SPACE)
-        self.assertTrue(wiretest.wait_until(lambda: self.host.held()[0] == held + 16, 5))
+        self.assertTrue(wiretest.wait_until(lambda: self.host.held()[0] == held + 16))
         for channel_id in ids:
             self.assertEqual(client.memory_close(channel_id), wire.SUCCESS)
-        self.assertTrue(wiretest.wait_until(lambda: self.host.held()[0] == held, 5))
+        self.assertTrue(wiretest.wait_until(lambda: self.host.held()[0] == held))
 
     def test_a_region_outlives_its_range_and_faults(self):
         connection, bus, server = self.served()
@@ -169,26 +170,41 @@ class Serving(Memory):
         self.assertEqual(connection.call(REGISTER, 0x100000, BASE, 4096)[0], wire.VM_ERROR)
 
 
-class BadServers(Memory):
-    """Whatever comes back, the device faults in time, once and for all, and nothing else ends."""
+class Ending(Memory):
+    """What ends a channel."""
 
-    def check_end(self, answer, width=8, at_least=0.0):
+    def check_end(self, answer, at_least=0.0):
+        """Such an answer is a fault of the device, and so is every access from then on, without another
+        request."""
         connection, bus, server = self.served(answer)
         begin = time.monotonic()
-        self.assertEqual(self.access(connection, bus, width), (READ_ERROR, ONES))
-        took = time.monotonic() - begin
-        self.assertLess(took, DEADLINE + 5)
-        self.assertGreaterEqual(took, at_least)
-        count = len(server.requests)
+        self.assertEqual(self.access(connection, bus), (READ_ERROR, ONES))
+        self.assertGreaterEqual(time.monotonic() - begin, at_least)
         server.how = Server.plain
-        begin = time.monotonic()
         self.assertEqual(self.access(connection, bus), (READ_ERROR, ONES))
         self.assertEqual(self.access(connection, bus, 4, 1)[0], WRITE_ERROR)
-        self.assertLess(time.monotonic() - begin, DEADLINE)
-        self.assertEqual(len(server.requests), count)
+        server.join(wiretest.SECONDS)  # whatever was sent to it has come
+        self.assertFalse(server.is_alive())
+        self.assertEqual(len(server.requests), 1)
         client = self.clients.pop()
         self.assertEqual(client.memory_serve(1, 4096, 4096), wire.NOT_OPEN)
         client.close()
+
+
+class Silence(Ending):
+    """The device waits for its time, once."""
+    patience = None
+
+    def test_no_answer(self):
+        self.check_end(lambda s, r: None, at_least=DEADLINE - 0.1)
+
+    def test_half_an_answer(self):
+        self.check_end(lambda s, r: s.channel.answer(r, bytes(4), length=8),
+                       at_least=DEADLINE - 0.1)
+
+
+class BadServers(Ending):
+    """Whatever comes back, the device faults at once: the host would wait longer than the test."""
 
     def test_answers_of_a_wrong_shape(self):
         fds = [os.open("/dev/null", os.O_RDONLY)]
@@ -214,26 +230,23 @@ class BadServers(Memory):
                                   + bytes(8))
         self.assertEqual(self.access(connection, bus), (READ_ERROR, ONES))
 
-    def test_silence(self):
-        self.check_end(lambda s, r: None, at_least=DEADLINE - 0.1)
-
     def test_half_an_answer_while_others_do_not_wait(self):
         connection, bus, server = self.served(
             lambda s, r: s.channel.answer(r, bytes(4), length=8))
         self.reg(connection, ACCESS_ADDRESS, 8, bus)
-        begin = time.monotonic()
         connection.send(wire.CALL, wire.Connection.call_payload(MMIO_WRITE,
                                                                 (0, ACCESS_COMMAND, 4, 8)))
         self.assertTrue(wiretest.wait_until(lambda: server.requests))
         self.assertEqual(self.bystander.call(MMIO_READ, 0, 0, 4)[1], [0x010000ED])
-        self.assertLess(time.monotonic() - begin, DEADLINE - 1)
+        self.assertEqual(select.select([connection.sock], [], [], 0)[0], [], "it did not wait")
+        server.channel.send_bytes(bytes(4))  # the other half
         self.assert_status(connection.receive(), wire.SUCCESS)
-        self.assertGreaterEqual(time.monotonic() - begin, DEADLINE - 0.1)
-        self.assertEqual(self.reg(connection, ACCESS_STATUS, 4), READ_ERROR)
+        self.assertEqual(self.reg(connection, ACCESS_STATUS, 4), NO_ERROR)
 
 
 class Deaths(Memory):
-    """A client that goes while its device waits for it takes nothing with it, and at once."""
+    """A client that goes while its device waits for it takes nothing with it, and at once: the host
+    would wait for it longer than the test for the host."""
 
     def begin(self, client, pipe=None):
         """Start an access that nobody answers; the channel that has its request."""
@@ -253,9 +266,7 @@ class Deaths(Memory):
         for client in self.clients:
             client.close()
         self.clients.clear()
-        begin = time.monotonic()
         self.assertTrue(self.host.rests())
-        self.assertLess(time.monotonic() - begin, DEADLINE - 1)
         self.bystander = self.opened(0)
 
     def test_the_sockets_are_closed(self):
@@ -269,7 +280,7 @@ class Deaths(Memory):
             try:
                 os.close(reader)
                 self.begin(self.host.client(), writer)
-                time.sleep(60)
+                signal.pause()
             finally:
                 os._exit(1)
         os.close(writer)
@@ -285,9 +296,7 @@ class Deaths(Memory):
             client = host.client()
             self.clients.append(client)
             self.begin(client)
-            begin = time.monotonic()
             self.assertEqual(host.stop(), 0)
-            self.assertLess(time.monotonic() - begin, DEADLINE - 1)
             self.clients.remove(client)
             client.close()
         finally:

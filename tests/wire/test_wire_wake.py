@@ -69,7 +69,7 @@ class WakeTest(wiretest.WireTest):
         client.events.sock.settimeout(0.05)
         with self.assertRaises(TimeoutError):
             client.events.receive()
-        client.events.sock.settimeout(20)
+        client.events.sock.settimeout(wiretest.SECONDS)
 
     def test_a_completion_is_put_where_somebody_waits(self):
         client, testdev, wake = self.ready()
@@ -111,7 +111,7 @@ class WakeTest(wiretest.WireTest):
         thread.start()
         time.sleep(0.05) # too short: it finds the count changed, and does not sleep
         self.fire(testdev)
-        thread.join(20)
+        thread.join(wiretest.SECONDS)
         self.assertEqual(len(woken), 1)
         self.assertEqual(wake[PUT], 1)
         del count

@@ -352,7 +352,7 @@ class Slots:
         if not self.awake:
             self.connection.kick()
 
-    def wait(self, number, seconds=20):
+    def wait(self, number, seconds=120):
         """The mark that ends a request."""
         slot = self.slots[number]
         deadline = time.monotonic() + seconds
@@ -391,7 +391,7 @@ class Slots:
 class Client(Channel):
     """A client process's control channel; events once it has said HELLO."""
 
-    def __init__(self, path, timeout=20):
+    def __init__(self, path, timeout=120):
         super().__init__(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         self.sock.settimeout(timeout)
         self.sock.connect(str(path))

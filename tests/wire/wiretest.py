@@ -18,10 +18,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 # pylint: disable=wrong-import-position
 import toolstest
-from toolstest import wait_until
+from toolstest import SECONDS, wait_until
 import wire
 
-SECONDS = 20
 EDU, TESTDEV = toolstest.EDU, toolstest.TESTDEV
 CLAIM, TERMINATE, REGISTER, UNREGISTER = 1, 2, 5, 6
 CONFIG_READ, CONFIG_WRITE, MMIO_READ, MMIO_WRITE = 8, 9, 11, 12
@@ -32,8 +31,10 @@ STAT_REGIONS, STAT_BYTES, STAT_CALLS, STAT_CLAIMS = 0, 2, 4, 9
 class Host:
     """A dextd on a private socket, and what it holds as the kernel sees it."""
 
-    def __init__(self, *devices, options=(), folder=None, descriptors=None):
+    def __init__(self, *devices, options=(), folder=None, descriptors=None,
+                 patience=toolstest.PATIENCE):
         self.descriptors = descriptors  # the most it may have open
+        self.patience = patience        # with its clients
         self.folder = folder or tempfile.TemporaryDirectory(prefix="wire-test-")
         self.socket = Path(self.folder.name) / "dext.sock"
         self.log = Path(self.folder.name) / "log"
@@ -52,7 +53,8 @@ class Host:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(  # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
                 [*self.arguments, "--ready-fd", str(writer)], pass_fds=[writer], preexec_fn=self.limit,
-                env=toolstest.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                env=toolstest.environment(patience=self.patience), stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log)
         os.close(writer)
         with open(reader, "rb") as ready:
             said = ready.read() if select.select([reader], [], [], SECONDS)[0] else b""
@@ -71,7 +73,10 @@ class Host:
 
     def rests(self):
         """Whether it comes back to the descriptors and threads it had without clients."""
-        return wait_until(lambda: self.held() == self.resting, 5)
+        def is_at_rest():
+            descriptors, threads = self.held()
+            return descriptors == self.resting[0] and threads <= self.resting[1]
+        return wait_until(is_at_rest)
 
     def stop(self, number=signal.SIGTERM):
         """End it by a signal; its exit status."""
@@ -82,6 +87,7 @@ class Host:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+            toolstest.note_end(toolstest.DEXTD, self.process.returncode)
         return self.process.returncode
 
     def client(self):
@@ -99,10 +105,11 @@ class WireTest(unittest.TestCase):
     """One host for all tests of a class; after each it must hold nothing."""
     devices = (EDU, TESTDEV)
     options = ()
+    patience = toolstest.PATIENCE
 
     @classmethod
     def setUpClass(cls):
-        cls.host = Host(*cls.devices, options=cls.options).start()
+        cls.host = Host(*cls.devices, options=cls.options, patience=cls.patience).start()
 
     @classmethod
     def tearDownClass(cls):

@@ -18,6 +18,7 @@
 
 #include "base/checked.h"
 #include "base/log.h"
+#include "base/patience.h"
 #include "base/shared_memory.h"
 #include "base/status.h"
 #include "base/ticks.h"
@@ -173,6 +174,32 @@ static void ticks_are_times_of_the_clock(void **state)
     assert_false(ticks_are_of_processor);
 }
 
+static void patience_is_the_users_choice(void **state)
+{
+    static const struct {
+        const char *says;
+        uint32_t ms;
+    } cases[] = {{"1", 1000},
+                 {"600", 600000},
+                 {"86400", 86400000},
+                 {"", 2500},
+                 {"0", 2500},
+                 {"-1", 2500},
+                 {"86401", 2500},
+                 {"1.5", 2500},
+                 {"never", 2500},
+                 {"7 s", 2500},
+                 {"99999999999999999999", 2500}};
+    (void)state;
+    unsetenv("DEXTLINK_PATIENCE");
+    assert_int_equal(patience_ms(2500), 2500);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        setenv("DEXTLINK_PATIENCE", cases[i].says, 1);
+        assert_int_equal(patience_ms(2500), cases[i].ms);
+    }
+    unsetenv("DEXTLINK_PATIENCE");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +209,7 @@ int main(void)
         cmocka_unit_test(status_translates_both_ways),
         cmocka_unit_test(shared_memory_is_sealed),
         cmocka_unit_test(log_filters_by_level),
+        cmocka_unit_test(patience_is_the_users_choice),
         cmocka_unit_test(ticks_are_times_of_the_clock),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
