@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -225,6 +226,16 @@ int vu_link_send(struct vu_link *link, struct vu_header *header, const void *pay
     return error;
 }
 
+/* On a socket of its own nobody else would ever notice that the client sends half a message, or
+ * reads none. */
+static void set_patience(int fd, unsigned patience_ms)
+{
+    const struct timeval patience = {.tv_sec = patience_ms / 1000,
+                                     .tv_usec = (suseconds_t)(patience_ms % 1000) * 1000};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+}
+
 int vu_link_agree(struct vu_link *link, const struct vu_version *peer, bool has_twin, int *peer_fd)
 {
     int ends[2] = {-1, -1};
@@ -239,6 +250,7 @@ int vu_link_agree(struct vu_link *link, const struct vu_version *peer, bool has_
     if (has_twin) {
         fcntl(ends[0], F_SETFD, FD_CLOEXEC);
         fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+        set_patience(ends[0], link->patience_ms);
         error = vu_channel_open(&link->twin, ends[0]);
     }
     pthread_mutex_unlock(&link->lock);

@@ -287,14 +287,14 @@ static int wait_for_twin_locked(struct vu_link *link)
         }
         pthread_mutex_unlock(&link->lock);
         bool has_more = wait_for_channel(link, &link->twin, deadline);
-        int error = has_more ? vu_channel_receive(&link->twin, &message) : -EAGAIN;
+        int error = has_more ? vu_channel_receive(&link->twin, &message) : 0;
         pthread_mutex_lock(&link->lock);
-        if (error == 0 && !vu_link_take_answer_locked(link, &message)) {
+        if (has_more && error == 0 && !vu_link_take_answer_locked(link, &message)) {
             vu_message_close(&message);
             error = -EPROTO;
         }
-        if (error != 0 && error != -EAGAIN) {
-            return error;
+        if (error != 0) {
+            return error == -EAGAIN ? -EPROTO : error; /* half a message, and no more */
         }
     }
     return link->question.is_open ? link->error : link->question.result;
@@ -328,6 +328,7 @@ static void listen_again_locked(struct vu_link *link)
     struct vu_message message;
     while (link->twin.fd >= 0 && link->is_deaf && wait_for_channel(link, &link->twin, 0)) {
         if (vu_channel_receive(&link->twin, &message) != 0) {
+            shutdown(link->twin.fd, SHUT_RDWR); /* half a message: what follows means nothing */
             return;
         }
         vu_link_take_answer_locked(link, &message);

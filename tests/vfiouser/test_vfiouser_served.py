@@ -8,11 +8,13 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import copy
 import errno
+import fcntl
 import json
 import os
 import select
 import socket
 import struct
+import termios
 import threading
 import time
 
@@ -26,6 +28,7 @@ RAM, SIZE = 0x80000000, 1 << 20
 MOST_READ = 32768  # QEMU cuts longer replies short
 SYNC_PATIENCE = 0.2  # seconds
 READ_FAULT, WRITE_FAULT = 1, 2
+TO_BAR = 0x400     # of testdev's copy commands
 TEST_ID = 0x54534554
 
 
@@ -468,6 +471,50 @@ class BadTwins(TwinTest):
                 self.assertEqual(device.access_write(RAM, 8, 1), WRITE_FAULT)
                 self.assert_in_step(client)
                 client.close()
+
+    def started(self, how, command):
+        """A copy of the whole memory to the device, or a fill of it, by a twin that serves so."""
+        client, twin = self.attach_twin(self.guest)
+        self.closing.callback(client.close)
+        twin.how = lambda request: how(twin, request)
+        device = Testdev(client)
+        device.write(Testdev.LENGTH, SIZE, 8)
+        device.write(Testdev.DESTINATION if command == Testdev.FILL else Testdev.SOURCE, RAM, 8)
+        device.write(Testdev.COPY_COMMAND, command)
+        return client, twin
+
+    def assert_not_held_up(self, client):
+        """Neither is the client's next command, though it waits for who asks on the twin socket."""
+        client.dma_unmap(RAM, SIZE)
+        self.assert_in_step(client)
+        client.close()
+
+    def test_half_an_answer(self):
+        asked = threading.Event()
+
+        def half(twin, request):
+            twin.client.send_bytes(vu.message(request.command, number=request.id)[:8])
+            asked.set()
+
+        client, _ = self.started(half, Testdev.COPY | TO_BAR)
+        self.assertTrue(asked.wait(vfiousertest.SECONDS))
+        self.assert_not_held_up(client)
+
+    def test_requests_that_are_not_read(self):
+        """They are answered all the same, before they are made."""
+        def answers(twin, _):
+            for number in range(1, 100):
+                twin.client.send_bytes(vu.message(vu.DMA_WRITE, number=number, kind=vu.REPLY))
+            raise vu.Closed
+
+        def is_full():
+            waiting = fcntl.ioctl(twin.client.sock, termios.FIONREAD, bytes(4))
+            return int.from_bytes(waiting, "little") >= 2 * 65536
+
+        client, twin = self.started(answers, Testdev.FILL)
+        twin.join(vfiousertest.SECONDS)
+        self.assertTrue(vfiousertest.wait_until(is_full))
+        self.assert_not_held_up(client)
 
     def test_who_does_not_want_one_gets_none(self):
         for said in (vu.QEMU, said_with(twin_socket={"supported": False}),
