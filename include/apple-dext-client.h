@@ -428,7 +428,7 @@ typedef struct AppleDextInstance {
  * @out_instances: array of *out_count, for apple_dext_free_list; NULL when there are none, which
  * is success. Ordered by root name, then address.
  *
- * kIOReturnNoMemory.
+ * kIOReturnNoMemory; kIOReturnTimeout where a software host does not answer.
  */
 kern_return_t apple_dext_list(AppleDextInstance **out_instances, size_t *out_count);
 

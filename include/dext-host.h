@@ -83,6 +83,12 @@ void dext_host_get_usage(DextHost *host, DextHostUsage *usage);
  */
 void dext_host_destroy(DextHost *host);
 
+/**
+ * Why IOKit calls of this process find no devices, for people: a line that names the socket and
+ * what happened there, cut to bytes. "" when the last look for a host found one, or there was none.
+ */
+void dext_host_why_none(char *text, size_t bytes);
+
 /** The index-th kind of device: name, one line of summary, option help. false past the end. */
 bool dext_host_model_at(size_t index, const char **name, const char **summary,
                         const char **options);

@@ -12,6 +12,7 @@
 #include "host/host.h"
 #include "host/session.h"
 #include "wire/link.h"
+#include "wire/no_host.h"
 
 /* Counted: links may outlive the host, and then answer that it is gone. */
 struct local_host {
@@ -268,4 +269,9 @@ void local_host_stop(struct local_host *local)
     local->is_closed = true;
     pthread_rwlock_unlock(&local->gate);
     local_put(local);
+}
+
+void dext_host_why_none(char *text, size_t bytes)
+{
+    wire_no_host_text(text, bytes);
 }

@@ -307,9 +307,10 @@ static kern_return_t notify_matching(struct IONotificationPort *port, uint32_t k
                                      IOServiceMatchingCallback callback, void *refcon,
                                      io_iterator_t *out)
 {
-    struct io_session *session = io_session_current();
+    kern_return_t why;
+    struct io_session *session = io_session_current(&why);
     if (!session) {
-        return kIOReturnNoDevice;
+        return why;
     }
     struct notification *self = notification_create(&matching_class, session, port, refcon);
     io_session_put(session);

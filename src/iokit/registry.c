@@ -238,13 +238,14 @@ static kern_return_t iterator_create(struct io_session *session, struct wire_mes
 static kern_return_t matching_ask(CFDictionaryRef matching, io_iterator_t *existing, bool *has_gone)
 {
     struct wire_message reply;
-    struct io_session *session = io_session_current();
+    kern_return_t status;
+    struct io_session *session = io_session_current(&status);
     *has_gone = false;
-    if (!session) {
-        return KERN_SUCCESS;
+    if (!session) { /* nothing matches where there is no host */
+        return status == kIOReturnNoDevice ? KERN_SUCCESS : status;
     }
     wire_message_init(&reply);
-    kern_return_t status = matching_request(session, matching, &reply);
+    status = matching_request(session, matching, &reply);
     if (status == KERN_SUCCESS) {
         status = iterator_create(session, &reply, existing);
     } else {

@@ -225,7 +225,8 @@ int iokit_served_create(struct iokit_served **out)
     RB_INIT(&served->ranges);
     pthread_mutex_init(&served->lock, NULL);
     pthread_cond_init(&served->changed, NULL);
-    served->session = io_session_current();
+    kern_return_t why;
+    served->session = io_session_current(&why);
     int error = served->session ? served_open(served) : -ENOTCONN;
     if (!error) {
         error = served_start(served);

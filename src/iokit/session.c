@@ -1,5 +1,5 @@
 /*
- * Finding a host and talking to it.
+ * The session with the host there is.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -8,30 +8,22 @@
 
 #include <IOKit/IOReturn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <mach/mach.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/log.h"
-#include "base/patience.h"
 #include "base/trace.h"
 #include "iokit/event.h"
+#include "iokit/greeting.h"
 #include "iokit/object.h"
 #include "iokit/page_size.h"
 #include "iokit/wake.h"
-#include "wire/socket_path.h"
-
-/* A host greets within milliseconds; one on a machine out of breath within this. */
-#define GREETING_MS 5000
+#include "wire/no_host.h"
 
 struct io_session {
     _Atomic unsigned references;
@@ -131,118 +123,26 @@ static int session_start_events(struct io_session *session)
     return 0;
 }
 
-static bool session_connect_to(int fd, const struct sockaddr_un *address)
-{
-    int error;
-    do {
-        error = connect(fd, (const struct sockaddr *)address, sizeof(*address));
-    } while (error < 0 && errno == EINTR);
-    return error == 0;
-}
-
-static int session_connect_socket(void)
-{
-    struct sockaddr_un address;
-    if (wire_socket_address(NULL, false, &address)) {
-        return -1;
-    }
-    cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || !session_connect_to(fd, &address)) {
-        log_info("iokit", "no host at %s: %s", address.sun_path, strerror(errno));
-        return -1;
-    }
-    struct ucred host;
-    socklen_t length = sizeof(host);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &host, &length) == 0 && host.pid > 0) {
-        /* Where only parents may look into a process, the host may look into this one: it carries
-         * out the device's DMA. */
-        prctl(PR_SET_PTRACER, (unsigned long)host.pid, 0, 0, 0);
-    }
-    return steal_fd(&fd);
-}
-
-/* A descriptor that is readable once the host has had its time to greet; -1 with errno. */
-static int session_start_clock(uint32_t wait_ms)
-{
-    const struct itimerspec patience = {.it_value.tv_sec = wait_ms / 1000};
-    cleanup_close int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (fd < 0 || timerfd_settime(fd, 0, &patience, NULL) < 0) {
-        return -1;
-    }
-    return steal_fd(&fd);
-}
-
-/* HELLO and its reply. A program that takes connections and never answers is no host; once greeted,
- * calls take as long as they take. */
-static int session_exchange_hello(int fd, struct wire_message *reply)
-{
-    struct wire_message request;
-    const uint32_t wait_ms = patience_ms(GREETING_MS);
-    cleanup_close int clock_fd = session_start_clock(wait_ms);
-    int flags = fcntl(fd, F_GETFL);
-    if (clock_fd < 0 || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
-        return -errno;
-    }
-    wire_message_init(&request);
-    wire_message_reset(&request, WIRE_HELLO);
-    wire_put_u32(&request, WIRE_VERSION);
-    int error = request.is_bad ? -ENOMEM : wire_send(fd, &request);
-    wire_message_destroy(&request);
-    if (!error) {
-        error = wire_receive_guarded(fd, clock_fd, reply);
-    }
-    if (error == -ECANCELED) {
-        log_error("iokit", "the host takes connections but does not answer within %u s",
-                  wait_ms / 1000);
-    }
-    if (!error && (reply->header.type != WIRE_HELLO || reply->header.sequence != 0)) {
-        error = -EBADMSG;
-    }
-    return error ? error : fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
-}
-
-static int session_greet(struct io_session *session, int fd, uint32_t *page_size)
-{
-    struct wire_message reply;
-    wire_message_init(&reply);
-    int error = session_exchange_hello(fd, &reply);
-    if (!error && reply.header.status) {
-        log_error("iokit", "the host refuses this client: %s",
-                  reply.header.status == kIOReturnUnsupported ? "it speaks another version"
-                                                              : "it has no descriptors left");
-        error = -EPROTO;
-    }
-    if (!error) {
-        wire_get_u32(&reply);
-        *page_size = wire_get_u32(&reply);
-        session->event_fd = wire_take_fd(&reply, 0);
-        error = wire_is_consumed(&reply) && session->event_fd >= 0 ? 0 : -EBADMSG;
-    }
-    wire_message_destroy(&reply);
-    return error;
-}
-
-/* 0 and session->control, with its events coming in. */
+/* 0 and session->control, with its events coming in. -errno as io_greet, -ENOMEM. */
 static int session_connect(struct io_session *session, uint32_t *page_size)
 {
-    cleanup_close int fd = session_connect_socket();
-    if (fd < 0) {
-        return -ENOTCONN;
-    }
-    int error = session_greet(session, fd, page_size);
+    struct io_greeting greeting;
+    int error = io_greet(&greeting);
     if (error) {
         return error;
     }
-    session->control = wire_link_from_socket(steal_fd(&fd));
+    *page_size = greeting.page_size;
+    session->event_fd = greeting.event_fd;
+    session->control = wire_link_from_socket(greeting.control_fd);
     return session->control ? session_start_events(session) : -ENOMEM;
 }
 
-static struct io_session *session_create(void)
+static int session_create(struct io_session **out)
 {
     uint32_t page_size = 0;
     struct io_session *session = calloc(1, sizeof(*session));
     if (!session) {
-        return NULL;
+        return -ENOMEM;
     }
     session->references = 1;
     session->event_fd = -1;
@@ -250,14 +150,17 @@ static struct io_session *session_create(void)
     if (!session_in_fork) {
         session->control = wire_local_connect(session_event, session_gone, session, &page_size);
     }
-    if (!session->control && session_connect(session, &page_size)) {
+    int error = session->control ? 0 : session_connect(session, &page_size);
+    if (error) {
         io_session_put(session);
-        return NULL;
+        return error;
     }
+    wire_no_host_note("%s", "");
     if (page_size != vm_page_size && iokit_page_size_set(page_size)) {
         log_warning("iokit", "the host names an odd page size, %u", page_size);
     }
-    return session;
+    *out = session;
+    return 0;
 }
 
 static void session_before_fork(void)
@@ -289,9 +192,10 @@ static void session_watch_forks(void)
     pthread_atfork(session_before_fork, session_after_fork, session_in_child);
 }
 
-struct io_session *io_session_current(void)
+struct io_session *io_session_current(kern_return_t *why)
 {
     struct io_session *ended = NULL;
+    int error = 0;
     pthread_once(&session_once, session_watch_forks);
     pthread_mutex_lock(&session_lock);
     if (session_current && session_current->is_gone) {
@@ -299,11 +203,14 @@ struct io_session *io_session_current(void)
         session_current = NULL;
     }
     if (!session_current) {
-        session_current = session_create();
+        error = session_create(&session_current);
     }
     struct io_session *session = session_current ? io_session_get(session_current) : NULL;
     pthread_mutex_unlock(&session_lock);
     io_session_put(ended);
+    *why = error == -ETIMEDOUT ? kIOReturnTimeout
+           : error == -ENOMEM  ? kIOReturnNoMemory
+                               : kIOReturnNoDevice;
     return session;
 }
 

@@ -22,8 +22,11 @@
 struct io_session;
 struct io_wake_pool;
 
-/** The live session, counted; NULL when there is no host. May block while connecting. */
-struct io_session *io_session_current(void);
+/**
+ * The live session, counted. May block while connecting. NULL: *why is kIOReturnNoDevice when there
+ * is no host, kIOReturnTimeout when there is one that does not answer, kIOReturnNoMemory.
+ */
+struct io_session *io_session_current(kern_return_t *why);
 
 struct io_session *io_session_get(struct io_session *session);
 void io_session_put(struct io_session *session); /* NULL is fine; not from an event */

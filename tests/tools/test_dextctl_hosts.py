@@ -129,7 +129,7 @@ class NoHost(toolstest.ToolTest):
 
     def test_missing_device_hints_at_the_host(self):
         self.assert_fails(run("show", "01:00.0"), 1, "01:00.0: no devices", "dextd")
-        self.assertIn("no host at /nonexistent/dextlink.sock: No such file or directory\n",
+        self.assertIn("no dextd at /nonexistent/dextlink.sock: No such file or directory\n",
                       run("list", log="info").err)
 
     def test_dead_socket(self):
@@ -197,6 +197,28 @@ class Demo(toolstest.ToolTest):
         self.assertIn("\033[", self.on_a_terminal())
         self.assertNotIn("\033", self.on_a_terminal(NO_COLOR="1"))
         self.assertNotIn("\033", self.on_a_terminal(TERM="dumb"))
+
+
+class OtherListeners(toolstest.ToolTest):
+    """What answers at once and is no host: there are no devices, and the reason is told."""
+
+    def check(self, said, **manner):
+        with toolstest.Listener(**manner) as listener:
+            result = run("list", socket=listener.path)
+            self.assertEqual((result.status, result.out), (0, ""))
+            self.assertIn(f"{listener.path}: {said}", result.err)
+            self.assert_fails(run("show", "01:00.0", socket=listener.path), 1, "01:00.0", said)
+
+    def test_one_that_hangs_up(self):
+        self.check("it hangs up: it serves other users, or is no dextd", closes=True)
+
+    def test_one_that_speaks_otherwise(self):
+        self.check("what answers there is no dextd", answer=b"220 mail.example ESMTP" * 8)
+
+    def test_a_path_that_is_too_long(self):
+        result = run("list", socket="/" + "x" * 200)
+        self.assertEqual((result.status, result.out), (0, ""))
+        self.assertIn("no path to look for a dextd at: File name too long", result.err)
 
 
 if __name__ == "__main__":

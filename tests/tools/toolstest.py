@@ -8,9 +8,11 @@ import os
 import select
 import shutil
 import signal
+import socket as sockets
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 from dataclasses import dataclass
@@ -129,6 +131,57 @@ class Dextd:
 
     def __exit__(self, *_):
         self.stop()
+        self.folder.cleanup()
+
+
+class Listener:
+    """What is no dextd: takes connections, if it does, sends each the same bytes, closes it or not."""
+
+    def __init__(self, answer=b"", closes=False, accepts=True):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "host"
+        self.answer, self.closes = answer, closes
+        self.socket = sockets.socket(sockets.AF_UNIX)
+        self.socket.bind(str(self.path))
+        self.socket.listen(16 if accepts else 0)
+        self.kept = []
+        self.thread = threading.Thread(target=self.serve) if accepts else None
+        if not accepts:
+            self.fill()
+
+    def fill(self):
+        while True:
+            client = sockets.socket(sockets.AF_UNIX)
+            client.setblocking(False)
+            self.kept.append(client)
+            try:
+                client.connect(str(self.path))
+            except BlockingIOError:
+                return
+
+    def serve(self):
+        while True:
+            try:
+                client = self.socket.accept()[0]
+            except OSError:
+                return
+            self.kept.append(client)
+            client.sendall(self.answer)
+            if self.closes:
+                client.close()
+
+    def __enter__(self):
+        if self.thread:
+            self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.shutdown(sockets.SHUT_RDWR)
+        if self.thread:
+            self.thread.join()
+        self.socket.close()
+        for client in self.kept:
+            client.close()
         self.folder.cleanup()
 
 

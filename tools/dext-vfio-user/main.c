@@ -76,7 +76,7 @@ static bool find_only(struct address *address)
     } else if (count > 1) {
         vu_say(report, VU_LEVEL_ERROR, "there are %zu devices: --host says which", count);
     } else {
-        vu_say(report, VU_LEVEL_ERROR, "%s", embedded_hint);
+        vu_say(report, VU_LEVEL_ERROR, "%s", embedded_hint());
     }
     apple_dext_free_list(instances);
     return is_found;

@@ -94,11 +94,11 @@ static int choose_device(char address[ADDRESS_ROOT_BYTES + INSTANCE_TEXT_BYTES])
 
     kern_return_t code = apple_dext_list(&instances, &count);
     if (code != KERN_SUCCESS) {
-        return failure(NULL, "cannot list devices: %s", code_text(code));
+        return list_failure(code);
     }
     int status = STATUS_OK;
     if (count == 0) {
-        status = failure(NULL, "%s", embedded_hint);
+        status = failure(NULL, "%s", embedded_hint());
     } else if (count > 1) {
         status = usage_error("conformance: there are %zu devices, want the address of one", count);
     } else {

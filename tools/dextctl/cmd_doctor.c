@@ -10,6 +10,7 @@
 #include "bundle.h"
 #include "dextctl.h"
 #include "doctor.h"
+#include "embedded.h"
 
 /* Cheapest and harmless first (field notes, 12b). */
 static const struct doctor_check checks[] = {
@@ -135,8 +136,9 @@ static void examine_all(struct doctor_report *report, const char *name,
 
     kern_return_t code = apple_dext_list(&instances.all, &instances.count);
     if (code != KERN_SUCCESS || instances.count == 0) {
-        report_missing(report, FINDING_NO_DEVICES,
-                       code == KERN_SUCCESS ? "there are no devices" : code_text(code));
+        bool is_silent = code == kIOReturnTimeout;
+        report_missing(report, is_silent ? FINDING_HOST_SILENT : FINDING_NO_DEVICES,
+                       is_silent || code == KERN_SUCCESS ? embedded_hint() : code_text(code));
         return;
     }
     for (size_t i = 0; i < instances.count; i++) {

@@ -43,12 +43,12 @@ static int list(const struct options *options)
 
     kern_return_t code = apple_dext_list(&instances, &count);
     if (code != KERN_SUCCESS) {
-        return failure(NULL, "cannot list devices: %s", code_text(code));
+        return list_failure(code);
     }
     if (options->json) {
         print_json(instances, count);
     } else if (count == 0) {
-        fprintf(stderr, "dextctl: %s\n", embedded_hint);
+        fprintf(stderr, "dextctl: %s\n", embedded_hint());
     } else {
         print_table(instances, count);
     }

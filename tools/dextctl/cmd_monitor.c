@@ -136,8 +136,7 @@ static int run_screen(struct screen_state *state, const struct options *options)
     curs_set(1);
     endwin();
     delscreen(screen);
-    return code == KERN_SUCCESS ? STATUS_OK
-                                : failure(NULL, "cannot list devices: %s", code_text(code));
+    return code == KERN_SUCCESS ? STATUS_OK : list_failure(code);
 }
 
 static int run_json(struct screen_state *state, const struct options *options)
@@ -149,7 +148,7 @@ static int run_json(struct screen_state *state, const struct options *options)
     while (status == STATUS_OK && ticker_next(&ticker)) {
         kern_return_t code = monitor_look(&state->monitor);
         if (code != KERN_SUCCESS) {
-            status = failure(NULL, "cannot list devices: %s", code_text(code));
+            status = list_failure(code);
         } else {
             json_object *object = monitor_json(&state->monitor);
             json_add_ms(object, "time_ms", ticker_time_ms(&ticker));

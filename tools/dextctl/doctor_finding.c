@@ -93,6 +93,10 @@ const struct finding_text finding_texts[FINDING_COUNT] = {
     [FINDING_SOCKET_PERMISSION] = {"socket-permission",
                                    "the socket is there but this user may not use it",
                                    "run as the user who started dextd"},
+    [FINDING_HOST_SILENT] = {"host-silent",
+                             "a process has the socket of dextd and does not answer on it",
+                             "see who listens there (ss -xlp) and whether it is stopped; end it, "
+                             "then start dextd"},
     [FINDING_IOMMU_OFF] = {"iommu-off", "the kernel has no IOMMU in use, so VFIO cannot work",
                            "turn it on in the firmware and on the kernel's command line "
                            "(intel_iommu=on); simulated devices need none"},

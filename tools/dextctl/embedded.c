@@ -5,13 +5,37 @@
  */
 #include "embedded.h"
 
+#include <stdio.h>
+
 #include "dext-host.h"
 
-const char embedded_hint[] =
-    "no devices: is dextd running, and yours? DEXTLINK_LOG=info says where it is looked for; "
-    "--device simulates one here";
-
 static DextHost *host;
+
+bool embedded_found_host(void)
+{
+    char why[2];
+
+    dext_host_why_none(why, sizeof(why));
+    return why[0] == '\0';
+}
+
+const char *embedded_hint(void)
+{
+    static char hint[400];
+    char why[256];
+
+    dext_host_why_none(why, sizeof(why));
+    if (why[0]) {
+        snprintf(hint, sizeof(hint),
+                 "no devices: %s; start dextd, or set DEXTLINK_SOCKET to where it serves; "
+                 "--device simulates one here",
+                 why);
+    } else {
+        snprintf(hint, sizeof(hint),
+                 "no devices: the dextd that answers has none; --device simulates one here");
+    }
+    return hint;
+}
 
 bool embedded_start(const char *const *devices, size_t count, uint32_t page_size, bool access_open,
                     char **cause)

@@ -24,7 +24,11 @@ void embedded_stop(void);
 /** How many things clients hold at this moment: connections, claims and regions together. */
 uint64_t embedded_held(void);
 
-/** Says that there are no devices, and what to look at. */
-extern const char embedded_hint[];
+/** Whether the last look for devices found a host to ask, or is yet to come. */
+bool embedded_found_host(void);
+
+/** After a look that found none: says that there are no devices, why, and what to do. Valid until
+ * the next call, which is for one thread. */
+const char *embedded_hint(void);
 
 #endif

@@ -7,7 +7,15 @@
 
 #include <string.h>
 
-const char embedded_hint[] = "no devices: is the driver extension active?";
+bool embedded_found_host(void)
+{
+    return true;
+}
+
+const char *embedded_hint(void)
+{
+    return "no devices: is the driver extension active?";
+}
 
 bool embedded_start(const char *const *devices, size_t count, uint32_t page_size, bool access_open,
                     char **cause)

@@ -98,7 +98,7 @@ static int watch_until_end(const struct options *options)
     sigaction(SIGINT, &ending, NULL);
     sigaction(SIGTERM, &ending, NULL);
     AppleDextWatch *live = apple_dext_watch_create(on_event, &watch);
-    int status = live ? wait_for_end(options->seconds) : failure(NULL, "%s", embedded_hint);
+    int status = live ? wait_for_end(options->seconds) : failure(NULL, "%s", embedded_hint());
     apple_dext_watch_destroy(live);
     sigaction(SIGINT, &before, NULL);
     sigaction(SIGTERM, &before, NULL);

@@ -14,45 +14,55 @@
 #include "output.h"
 
 /* Where there is no device at all, the address is not what is wrong. */
-static const char *hint_without_devices(void)
+static bool has_no_device(void)
 {
     AppleDextInstance *instances = NULL;
     size_t count = 0;
 
-    if (apple_dext_list(&instances, &count) != KERN_SUCCESS || count > 0) {
-        apple_dext_free_list(instances);
-        return "";
+    if (!embedded_found_host()) {
+        return true; /* and looking again could take as long again */
     }
-    return embedded_hint;
+    kern_return_t code = apple_dext_list(&instances, &count);
+    apple_dext_free_list(instances);
+    return code == KERN_SUCCESS && count == 0;
+}
+
+int list_failure(kern_return_t code)
+{
+    return code == kIOReturnTimeout ? failure(NULL, "%s", embedded_hint())
+                                    : failure(NULL, "cannot list devices: %s", code_text(code));
 }
 
 /* Whether a device has this stable name; *address is then where it is now. */
-static bool find_name(const char *name, struct address *address)
+static kern_return_t find_name(const char *name, struct address *address, bool *found)
 {
     AppleDextInstance *instances = NULL;
     size_t count = 0;
-    bool found = false;
 
-    if (apple_dext_list(&instances, &count) != KERN_SUCCESS) {
-        return false;
-    }
-    for (size_t i = 0; i < count && !found; i++) {
+    kern_return_t code = apple_dext_list(&instances, &count);
+    *found = false;
+    for (size_t i = 0; i < count && !*found; i++) {
         const AppleDextInstance *it = &instances[i];
-        found = it->has_address && strcmp(it->name, name) == 0;
-        if (found) {
+        *found = it->has_address && strcmp(it->name, name) == 0;
+        if (*found) {
             *address =
                 (struct address){.bus = it->bus, .device = it->device, .function = it->function};
             snprintf(address->root, sizeof(address->root), "%s", it->root);
         }
     }
     apple_dext_free_list(instances);
-    return found;
+    return code;
 }
 
 /* A name may look like ROOT/BB:DD.F, so the devices there are decide. */
 static int resolve(const char *text, struct address *address)
 {
-    if ((strchr(text, '/') && find_name(text, address)) || address_parse(text, address)) {
+    bool found = false;
+    kern_return_t code = strchr(text, '/') ? find_name(text, address, &found) : KERN_SUCCESS;
+    if (code == kIOReturnTimeout) {
+        return list_failure(code);
+    }
+    if (found || address_parse(text, address)) {
         return STATUS_OK;
     }
     return address_is_name(text)
@@ -75,9 +85,8 @@ int session_open(struct session *session, const char *address, enum session_acce
     session->connection = apple_dext_connect_with_root(at->bus, at->device, at->function,
                                                        at->root[0] ? at->root : NULL, &cause);
     if (session->connection == IO_OBJECT_NULL) {
-        const char *hint = hint_without_devices();
-        if (hint[0]) {
-            failure(address, "%s", hint);
+        if (has_no_device()) {
+            failure(address, "%s", embedded_hint());
         } else { /* the cause names the address */
             failure(NULL, "%s", cause ? cause : "cannot connect: out of memory");
         }

@@ -33,6 +33,9 @@ int session_failure(const struct session *session, kern_return_t code, const cha
     __attribute__((format(printf, 3, 4)));
 
 /** What a code means, in one line. Static storage. */
+/** Print why devices cannot be listed; STATUS_FAILED. */
+int list_failure(kern_return_t code);
+
 const char *code_text(kern_return_t code);
 
 #endif

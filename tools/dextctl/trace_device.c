@@ -194,10 +194,10 @@ static int add_all(struct follower *follower)
 
     kern_return_t code = apple_dext_list(&instances, &count);
     if (code != KERN_SUCCESS) {
-        return failure(NULL, "cannot list devices: %s", code_text(code));
+        return list_failure(code);
     }
     if (count == 0) {
-        return failure(NULL, "%s", embedded_hint);
+        return failure(NULL, "%s", embedded_hint());
     }
     for (size_t i = 0; i < count; i++) {
         char name[INSTANCE_TEXT_BYTES + ADDRESS_ROOT_BYTES];
