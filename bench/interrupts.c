@@ -127,19 +127,28 @@ static double poll_once(struct bench_interrupts *bench)
     return since_fired(bench, waker_now_ns());
 }
 
+static double wake_once(struct bench_interrupts *bench, enum waker_kind kind)
+{
+    double us = waker_once(bench->waker, kind, DELAY_NS);
+    if (us < 0) {
+        fprintf(stderr, "dextbench: the process that wakes this one does not answer\n");
+    }
+    return us;
+}
+
 static double eventfd_once(struct bench_interrupts *bench)
 {
-    return waker_once(bench->waker, WAKER_EVENTFD, DELAY_NS);
+    return wake_once(bench, WAKER_EVENTFD);
 }
 
 static double futex_once(struct bench_interrupts *bench)
 {
-    return waker_once(bench->waker, WAKER_FUTEX, DELAY_NS);
+    return wake_once(bench, WAKER_FUTEX);
 }
 
 static double handoff_once(struct bench_interrupts *bench)
 {
-    return waker_once(bench->waker, WAKER_HANDOFF, DELAY_NS);
+    return wake_once(bench, WAKER_HANDOFF);
 }
 
 /* Those with a notice armed come before the one that must be the only one to take vectors. */

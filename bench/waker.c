@@ -13,12 +13,14 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define NS_PER_S 1000000000
+#define NS_PER_S UINT64_C(1000000000)
 #define WAIT_S   10 /* then the other process is taken for dead */
+#define LOOK_S   1  /* who waits looks this often whether it is */
 
 /* The words that are spun on or slept on have cache lines of their own. */
 struct waker_shared {
@@ -37,10 +39,10 @@ uint64_t waker_now_ns(void)
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-/* Until *word is not value; false after WAIT_S without a change. */
+/* Until *word is not value, or LOOK_S have passed. */
 static bool wait_while(_Atomic uint32_t *word, uint32_t value)
 {
-    const struct timespec patience = {.tv_sec = WAIT_S};
+    const struct timespec patience = {.tv_sec = LOOK_S};
     while (atomic_load(word) == value) {
         if (syscall(SYS_futex, word, FUTEX_WAIT, value, &patience, NULL, 0) < 0 &&
             errno == ETIMEDOUT) {
@@ -89,9 +91,25 @@ static void serve(struct waker_shared *shared, int event)
     }
 }
 
+/* It only has to end a read. */
+static void on_alarm(int signal)
+{
+    (void)signal;
+}
+
+static void alarm_every(time_t seconds)
+{
+    const struct itimerval timer = {.it_value = {.tv_sec = seconds},
+                                    .it_interval = {.tv_sec = seconds}};
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
 bool waker_open(struct waker *waker)
 {
+    const struct sigaction action = {.sa_handler = on_alarm};
+
     *waker = (struct waker){.event = -1, .child = -1};
+    sigaction(SIGALRM, &action, NULL);
     void *memory = mmap(NULL, sizeof(*waker->shared), PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
@@ -126,18 +144,31 @@ void waker_close(struct waker *waker)
     *waker = (struct waker){.event = -1, .child = -1};
 }
 
-/* A blocked read has no time limit; a process that is gone shows in what comes after. */
-static bool be_told(struct waker *waker, uint32_t before, uint64_t give_up_ns)
+/* Whether to wait on for the other process. */
+static bool may_answer(struct waker *waker, uint64_t give_up_ns)
 {
+    if (waitpid(waker->child, NULL, WNOHANG) != 0) {
+        waker->child = -1;
+        return false;
+    }
+    return waker_now_ns() < give_up_ns;
+}
+
+/* Wait for it in the way of kind for LOOK_S. */
+static bool is_told(struct waker *waker, uint32_t before)
+{
+    const uint64_t until_ns = waker_now_ns() + LOOK_S * NS_PER_S;
+    struct waker_shared *shared = waker->shared;
     eventfd_t value;
-    switch (waker->shared->kind) {
+
+    switch (shared->kind) {
     case WAKER_EVENTFD:
         return eventfd_read(waker->event, &value) == 0;
     case WAKER_FUTEX:
-        return wait_while(&waker->shared->word, before);
+        return wait_while(&shared->word, before);
     default:
-        while (atomic_load_explicit(&waker->shared->word, memory_order_acquire) == before) {
-            if (waker_now_ns() > give_up_ns) {
+        while (atomic_load_explicit(&shared->word, memory_order_acquire) == before) {
+            if (waker_now_ns() > until_ns) {
                 return false;
             }
         }
@@ -150,10 +181,19 @@ double waker_once(struct waker *waker, enum waker_kind kind, uint64_t delay_ns)
     struct waker_shared *shared = waker->shared;
     uint32_t before = atomic_load(&shared->word);
 
+    if (waker->child < 0) {
+        return -1;
+    }
     shared->kind = kind;
     shared->deadline_ns = waker_now_ns() + delay_ns;
+    const uint64_t give_up_ns = shared->deadline_ns + WAIT_S * NS_PER_S;
+    alarm_every(LOOK_S);
     change(&shared->order);
-    bool is_told = be_told(waker, before, shared->deadline_ns + (uint64_t)WAIT_S * NS_PER_S);
+    bool has_told = is_told(waker, before);
+    while (!has_told && may_answer(waker, give_up_ns)) {
+        has_told = is_told(waker, before);
+    }
     uint64_t now = waker_now_ns();
-    return is_told ? (double)(now - shared->acted_ns) / 1e3 : -1;
+    alarm_every(0);
+    return has_told ? (double)(now - shared->acted_ns) / 1e3 : -1;
 }

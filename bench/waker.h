@@ -30,7 +30,7 @@ bool waker_open(struct waker *waker);
 void waker_close(struct waker *waker);
 
 /** Be woken once, delay_ns from now; microseconds from just before the other side acts until this
- * thread goes on. Negative: the other process has gone. */
+ * thread goes on. Negative: the other process has gone, or does not answer. Takes SIGALRM. */
 double waker_once(struct waker *waker, enum waker_kind kind, uint64_t delay_ns);
 
 /** CLOCK_MONOTONIC, the same in every process. */

@@ -214,6 +214,7 @@ int backend_sim_create(const struct model_ops *model, struct pci_address address
         goto fail;
     }
     sim_lock(sim);
+    sim->power_capability = sim_capability_locked(sim, PCI_CAPABILITY_POWER);
     fill_identity(sim, address);
     sim_assign_bars(sim);
     /* Enumeration is a restore too: of a device that does not answer yet, once it does. */

@@ -9,11 +9,6 @@
 #include "base/trace.h"
 #include "provider/pci_registers.h"
 
-uint32_t sim_config_get_locked(struct sim *sim, unsigned offset, unsigned width)
-{
-    return config_space_get(sim->model->config, offset, width);
-}
-
 unsigned sim_capability_locked(struct sim *sim, uint8_t id)
 {
     return config_space_find(sim->model->config, id);
@@ -23,24 +18,6 @@ bool sim_answers_locked(struct sim *sim)
 {
     uint32_t vendor = config_space_read(sim->model->config, PCI_VENDOR_ID, 2);
     return vendor != PCI_VENDOR_NONE && vendor != PCI_VENDOR_RETRY;
-}
-
-static uint32_t power_state_locked(struct sim *sim)
-{
-    unsigned power = sim_capability_locked(sim, PCI_CAPABILITY_POWER);
-    return power ? sim_config_get_locked(sim, power + PCI_POWER_CONTROL, 2) & PCI_POWER_STATE_MASK
-                 : PCI_POWER_STATE_D0;
-}
-
-bool sim_is_in_d0_locked(struct sim *sim)
-{
-    return power_state_locked(sim) == PCI_POWER_STATE_D0;
-}
-
-bool sim_may_master_locked(struct sim *sim)
-{
-    return !sim_is_removed(sim) && sim_is_in_d0_locked(sim) &&
-           (sim_config_get_locked(sim, PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER) != 0;
 }
 
 bool sim_has_flr_locked(struct sim *sim)
@@ -65,9 +42,8 @@ static bool write_initiates_flr_locked(struct sim *sim, unsigned offset, unsigne
 
 static bool has_no_soft_reset_locked(struct sim *sim)
 {
-    unsigned power = sim_capability_locked(sim, PCI_CAPABILITY_POWER);
-    return (sim_config_get_locked(sim, power + PCI_POWER_CONTROL, 2) & PCI_POWER_NO_SOFT_RESET) !=
-           0;
+    return (sim_config_get_locked(sim, sim->power_capability + PCI_POWER_CONTROL, 2) &
+            PCI_POWER_NO_SOFT_RESET) != 0;
 }
 
 void sim_config_write_locked(struct sim *sim, unsigned offset, unsigned width, uint32_t value)
@@ -75,7 +51,7 @@ void sim_config_write_locked(struct sim *sim, unsigned offset, unsigned width, u
     struct model *model = sim->model;
     bool initiates_flr =
         sim_answers_locked(sim) && write_initiates_flr_locked(sim, offset, width, value);
-    uint32_t power_before = power_state_locked(sim);
+    uint32_t power_before = sim_power_state_locked(sim);
     bool could_master = sim_may_master_locked(sim);
     config_space_write(model->config, offset, width, value);
     sim_fault_config_written_locked(sim);

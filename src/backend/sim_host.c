@@ -61,7 +61,7 @@ static int host_dma_copy(void *host, uint64_t from, uint64_t to, size_t length)
     return result;
 }
 
-static void host_message(void *host, uint64_t address, uint32_t data)
+__attribute__((hot)) static void host_message(void *host, uint64_t address, uint32_t data)
 {
     struct sim *sim = host;
     if (!may_master(sim)) {
@@ -78,7 +78,7 @@ static void host_message(void *host, uint64_t address, uint32_t data)
     dart_device_write(sim->provider.dart, address, bytes, sizeof(bytes));
 }
 
-static uint64_t host_now_ns(void *host)
+__attribute__((hot)) static uint64_t host_now_ns(void *host)
 {
     (void)host;
     return sim_now_ns();

@@ -14,6 +14,8 @@
 #include "backend/sim.h"
 #include "base/shared_memory.h"
 #include "model/config_space.h"
+#include "model/model.h"
+#include "provider/pci_registers.h"
 
 /* Where the "kernel" tells devices to send messages to; below 4 GiB for 32-bit MSI. */
 #define SIM_DOORBELL UINT64_C(0xfffff000)
@@ -154,6 +156,7 @@ struct sim {
     pthread_mutex_t lock;
     struct model_host host;
     struct model *model;
+    unsigned power_capability; /* its offset, 0: none. No model and no fault moves it */
     struct sim_bar bars[PCI_BAR_COUNT];
     struct sim_timers timers;
     struct sim_poll poll;
@@ -185,16 +188,36 @@ bool sim_condition_wait_locked(struct sim *sim, pthread_cond_t *condition, uint6
 int sim_thread_start(struct sim *sim, pthread_t *thread, void *(*run)(void *));
 
 /* sim_config.c */
-uint32_t sim_config_get_locked(struct sim *sim, unsigned offset, unsigned width);
+static inline uint32_t sim_config_get_locked(struct sim *sim, unsigned offset, unsigned width)
+{
+    return config_space_get(sim->model->config, offset, width);
+}
+
+static inline uint32_t sim_power_state_locked(struct sim *sim)
+{
+    unsigned power = sim->power_capability;
+    return power ? sim_config_get_locked(sim, power + PCI_POWER_CONTROL, 2) & PCI_POWER_STATE_MASK
+                 : PCI_POWER_STATE_D0;
+}
+
+static inline bool sim_is_in_d0_locked(struct sim *sim)
+{
+    return sim_power_state_locked(sim) == PCI_POWER_STATE_D0;
+}
+
+/** Whether the device may send requests of its own: present, D0, bus master. */
+static inline bool sim_may_master_locked(struct sim *sim)
+{
+    return !sim_is_removed(sim) && sim_is_in_d0_locked(sim) &&
+           (sim_config_get_locked(sim, PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER) != 0;
+}
+
 /** A config write from the bus with everything it sets off: model side effects and resets. */
 void sim_config_write_locked(struct sim *sim, unsigned offset, unsigned width, uint32_t value);
 /** Whether config reads get the vendor ID: neither ones nor retry status. */
 bool sim_answers_locked(struct sim *sim);
 /** Offset of a capability, 0 when there is none; from the device's own chain. */
 unsigned sim_capability_locked(struct sim *sim, uint8_t id);
-bool sim_is_in_d0_locked(struct sim *sim);
-/** Whether the device may send requests of its own: present, D0, bus master. */
-bool sim_may_master_locked(struct sim *sim);
 bool sim_has_flr_locked(struct sim *sim);
 int sim_config_read(struct pci_provider *provider, unsigned offset, unsigned width,
                     uint32_t *value);

@@ -204,7 +204,7 @@ void sim_release_interrupts(struct pci_provider *provider)
     sim_unlock(sim);
 }
 
-void sim_interrupts_deliver_locked(struct sim *sim, uint32_t data)
+__attribute__((hot)) void sim_interrupts_deliver_locked(struct sim *sim, uint32_t data)
 {
     struct sim_interrupts *interrupts = &sim->interrupts;
     if (sim->fault == SIM_FAULT_INTERRUPTS) {

@@ -23,7 +23,7 @@ static unsigned earliest_locked(const struct sim_timers *timers)
     return best;
 }
 
-static void *timer_thread(void *context)
+__attribute__((hot)) static void *timer_thread(void *context)
 {
     struct sim *sim = context;
     struct sim_timers *timers = &sim->timers;

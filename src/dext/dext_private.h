@@ -23,7 +23,7 @@
  *                calls that only look (LOCK_NONE in dispatch.c).
  * dext.irq_lock  leaf. The interrupt handler takes it while the back end holds its device lock, so
  *                nobody may call the provider or take dext.lock with it held. Guards subscribers
- *                and client.irq; host ops->async_complete is called under it.
+ *                and client.irq, and counts; host ops->async_complete is called under it.
  */
 
 /* Command register bits (PCI Local Bus 3.0, 6.2.2) that a claim sets and a release clears. */
@@ -78,7 +78,9 @@ struct dext {
     unsigned irq_vectors;
 
     pthread_mutex_t irq_lock;
-    struct dext_client_list subscribers; /* clients that did SetupInterrupts */
+    struct dext_client_list subscribers;                /* clients that did SetupInterrupts */
+    uint64_t irqs_raised, irqs_delivered, irqs_dropped; /* under irq_lock */
+    _Atomic(struct dext_irq_state *) irq_newest; /* to prefetch, never to look into: may be gone */
 
     /* Read without a lock by the calls that only look. */
     _Atomic bool is_removed;
@@ -87,7 +89,6 @@ struct dext {
     _Atomic uint64_t claim_count; /* changes under lock */
     _Atomic uint64_t calls;
     _Atomic uint64_t calls_of[DEXT_SELECTOR_ROOM];
-    _Atomic uint64_t irqs_raised, irqs_delivered, irqs_dropped;
     struct call_ring ring; /* the last calls; has no lock */
 };
 

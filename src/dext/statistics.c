@@ -30,9 +30,12 @@ IOReturn dext_statistics_counters(struct dext_client *client, struct dext_argume
     out[DEXT_STAT_LIVE_BYTES] = dart.live_bytes;
     out[DEXT_STAT_PEAK_BYTES] = dart.peak_bytes;
     out[DEXT_STAT_CALLS] = dext->calls;
+    /* Bits are set before they are counted: with the lock, who saw a bit finds it counted. */
+    pthread_mutex_lock(&dext->irq_lock);
     out[DEXT_STAT_IRQS_RAISED] = dext->irqs_raised;
     out[DEXT_STAT_IRQS_DELIVERED] = dext->irqs_delivered;
     out[DEXT_STAT_IRQS_DROPPED] = dext->irqs_dropped;
+    pthread_mutex_unlock(&dext->irq_lock);
     out[DEXT_STAT_FAULTS] = dart.faults;
     out[DEXT_STAT_CLAIMS] = dext->claim_count;
     return kIOReturnSuccess;

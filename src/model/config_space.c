@@ -16,21 +16,6 @@
 #define MAX_STANDARD   ((CONFIG_SPACE_CONVENTIONAL - FIRST_STANDARD) / 4)
 #define MAX_EXTENDED   ((CONFIG_SPACE_BYTES - FIRST_EXTENDED) / 4)
 
-uint32_t config_space_get(const struct config_space *config, unsigned offset, unsigned width)
-{
-    const uint8_t *at = &config->value[offset];
-
-    /* Spelled out: each message and each DMA of a device asks for some of its registers. */
-    switch (width) {
-    case 1:
-        return at[0];
-    case 2:
-        return at[0] | (uint32_t)at[1] << 8;
-    default:
-        return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-    }
-}
-
 static void store(uint8_t *bytes, unsigned offset, unsigned width, uint32_t value)
 {
     for (unsigned i = 0; i < width; i++)

@@ -65,7 +65,21 @@ unsigned config_space_find(const struct config_space *config, uint8_t id);
 unsigned config_space_find_extended(const struct config_space *config, uint16_t id);
 
 /** Little-endian access for the model itself, past the write masks. width 1, 2 or 4. */
-uint32_t config_space_get(const struct config_space *config, unsigned offset, unsigned width);
+static inline uint32_t config_space_get(const struct config_space *config, unsigned offset,
+                                        unsigned width)
+{
+    const uint8_t *at = &config->value[offset];
+
+    /* Spelled out: each message and each DMA of a device asks for some of its registers. */
+    switch (width) {
+    case 1:
+        return at[0];
+    case 2:
+        return at[0] | (uint32_t)at[1] << 8;
+    default:
+        return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+    }
+}
 void config_space_set(struct config_space *config, unsigned offset, unsigned width, uint32_t value);
 
 /** Make bits of [offset, offset + width) writable, or write-1-to-clear. */

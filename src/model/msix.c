@@ -54,27 +54,25 @@ static uint32_t control_of(const struct msix *msix)
     return config_space_get(msix->config, msix->capability + MSIX_CONTROL, 2);
 }
 
-bool msix_is_enabled(const struct msix *msix)
+__attribute__((hot)) bool msix_is_enabled(const struct msix *msix)
 {
     return msix->capability != 0 && (control_of(msix) & MSIX_CONTROL_ENABLE) != 0;
 }
 
-static bool vector_is_masked(const struct msix *msix, unsigned vector)
+__attribute__((hot)) enum message_result msix_fire(struct msix *msix, unsigned vector)
 {
-    return (control_of(msix) & MSIX_CONTROL_MASK_ALL) != 0 ||
-           (msix->table[vector].control & MSIX_ENTRY_MASKED) != 0;
-}
-
-enum message_result msix_fire(struct msix *msix, unsigned vector)
-{
-    if (!msix_is_enabled(msix) || vector >= msix->vectors || !message_may_be_sent(msix->config))
+    if (msix->capability == 0 || vector >= msix->vectors)
         return MESSAGE_LOST;
-    if (vector_is_masked(msix, vector)) {
+
+    uint32_t control = control_of(msix);
+    const struct msix_entry *entry = &msix->table[vector];
+    if ((control & MSIX_CONTROL_ENABLE) == 0 || !message_may_be_sent(msix->config))
+        return MESSAGE_LOST;
+    if ((control & MSIX_CONTROL_MASK_ALL) != 0 || (entry->control & MSIX_ENTRY_MASKED) != 0) {
         msix->pending[vector / 64] |= UINT64_C(1) << vector % 64;
         return MESSAGE_PENDING;
     }
-    msix->host->ops->message(msix->host->context, msix->table[vector].address,
-                             msix->table[vector].data);
+    msix->host->ops->message(msix->host->context, entry->address, entry->data);
     return MESSAGE_SENT;
 }
 

@@ -14,15 +14,16 @@ uint32_t testdev_irq_mode(const struct testdev *dev)
     return msix_is_enabled(&dev->msix) ? 2 : msi_is_enabled(&dev->msi) ? 1 : 0;
 }
 
-void testdev_fire(struct testdev *dev, uint32_t vector)
+__attribute__((hot)) void testdev_fire(struct testdev *dev, uint32_t vector)
 {
     enum message_result result = MESSAGE_LOST;
 
+    /* The message first: who waits for it does not wait for what is counted here. */
     dev->regs.fired_at = testdev_now(dev);
     if (vector < dev->options.vectors) {
-        dev->regs.fired_by_vector[vector]++;
         result = msix_is_enabled(&dev->msix) ? msix_fire(&dev->msix, vector)
                                              : msi_fire(&dev->msi, vector);
+        dev->regs.fired_by_vector[vector]++;
     }
     dev->regs.fired++;
     dev->regs.fire_result = result;
@@ -66,7 +67,7 @@ void testdev_timer_resume(struct testdev *dev)
         arm_at(dev, later(testdev_now(dev), period_of(dev)));
 }
 
-void testdev_timer_tick(struct testdev *dev)
+__attribute__((hot)) void testdev_timer_tick(struct testdev *dev)
 {
     struct testdev_registers *regs = &dev->regs;
 

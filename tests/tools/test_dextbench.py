@@ -5,8 +5,11 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import json
 import os
+import signal
+import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import toolstest
 from toolstest import DEXTD, run
@@ -162,6 +165,19 @@ class Bench(toolstest.ToolTest):
                 by_share = dict(row["distribution"])
                 self.assertEqual((by_share[50], by_share[99], by_share[99.9]),
                                  (row["p50_us"], row["p99_us"], row["p99_9_us"]))
+
+    def test_a_yardstick_that_does_not_answer(self):
+        with subprocess.Popen([DEXTBENCH, "--measure", "embedded", "--rounds", "10000000",
+                               "interrupts"], env=toolstest.environment(), text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as bench:
+            others = Path(f"/proc/{bench.pid}/task/{bench.pid}/children")
+            there = toolstest.wait_until(lambda: len(others.read_text().split()) == 3)
+            for pid in others.read_text().split() if there else [bench.pid]:
+                os.kill(int(pid), signal.SIGKILL)
+            out, err = bench.communicate(timeout=toolstest.SECONDS)
+        self.assertTrue(there, "dextbench starts three processes")
+        self.assertEqual((bench.returncode, out), (1, ""))
+        self.assertEqual(err, "dextbench: the process that wakes this one does not answer\n")
 
     def test_a_file_that_cannot_be_written(self):
         result = run("--rounds", "1000", "--dextd", DEXTD, "--output", "/nonexistent/figures.json",
