@@ -260,6 +260,16 @@ static void call_put_results(const struct dext_arguments *results, struct wire_m
     wire_put_bytes(reply, results->struct_out, head.struct_bytes);
 }
 
+static IOReturn connection_external_method(struct connection *connection, uint32_t selector,
+                                           struct dext_arguments *arguments)
+{
+    IOReturn status = dext_client_external_method(connection->client, selector, arguments);
+    if (status == kIOReturnSuccess && selector == DEXT_SEL_CLAIM) {
+        service_set_claimed(connection->service, connection, true);
+    }
+    return status;
+}
+
 static IOReturn connection_call(struct connection *connection, struct wire_message *request,
                                 struct wire_message *reply)
 {
@@ -297,12 +307,9 @@ static IOReturn connection_call(struct connection *connection, struct wire_messa
         /* Before the call: it may complete before it returns. */
         arguments.completion_token = connection_async_add(connection, &call);
     }
-    IOReturn status = dext_client_external_method(connection->client, call.selector, &arguments);
+    IOReturn status = connection_external_method(connection, call.selector, &arguments);
     if (status != kIOReturnSuccess && arguments.has_completion) {
         connection_async_forget(connection, arguments.completion_token);
-    }
-    if (status == kIOReturnSuccess && call.selector == DEXT_SEL_CLAIM) {
-        service_set_claimed(connection->service, connection, true);
     }
     if (status == kIOReturnSuccess) {
         call_put_results(&arguments, reply);
@@ -398,4 +405,65 @@ bool connection_request(struct connection *connection, struct wire_message *requ
     }
     reply->header.status = status;
     return true;
+}
+
+/* Small requests. */
+
+static IOReturn connection_call_small(struct connection *connection, struct wire_words *words)
+{
+    uint64_t scalars_out[WIRE_MAX_SCALARS] = {0};
+    const unsigned count = words->count;
+    const uint64_t first = words->words[0];
+    words->count = 0;
+    if (count < 1 || wire_call_word_in(first) != count - 1 ||
+        wire_call_word_room(first) > WIRE_MAX_SCALARS) {
+        return kIOReturnIPCError;
+    }
+    struct dext_arguments arguments = {
+        .scalar_in = words->words + 1,
+        .scalar_in_count = count - 1,
+        .scalar_out = scalars_out,
+        .scalar_out_count = wire_call_word_room(first),
+    };
+    IOReturn status =
+        connection_external_method(connection, wire_call_word_selector(first), &arguments);
+    if (status == kIOReturnSuccess) {
+        words->count = (uint16_t)arguments.scalar_out_count;
+        memcpy(words->words, scalars_out, words->count * sizeof(*scalars_out));
+    }
+    return status;
+}
+
+static IOReturn connection_access_small(struct connection *connection, struct wire_words *words)
+{
+    const uint32_t width = (uint32_t)words->words[2];
+    const uint32_t is_write = (uint32_t)(words->words[2] >> WIRE_ACCESS_WRITE_SHIFT);
+    uint64_t value = words->words[3];
+    if (words->count != WIRE_ACCESS_WORDS || is_write > 1) {
+        words->count = 0;
+        return kIOReturnIPCError;
+    }
+    IOReturn status = dext_client_memory_access(connection->client, words->words[0],
+                                                words->words[1], width, is_write != 0, &value);
+    words->count = 1;
+    words->words[0] = value;
+    return status;
+}
+
+void connection_request_small(struct connection *connection, struct wire_words *words)
+{
+    trace_set_current_call(words->call_id);
+    pthread_rwlock_rdlock(&connection->lock);
+    if (connection->is_dead || !connection->client) {
+        words->status = CONNECTION_DEAD_STATUS;
+        words->count = 0;
+    } else if (words->type == WIRE_CALL) {
+        words->status = connection_call_small(connection, words);
+    } else if (words->type == WIRE_ACCESS) {
+        words->status = connection_access_small(connection, words);
+    } else {
+        words->status = kIOReturnIPCError;
+        words->count = 0;
+    }
+    pthread_rwlock_unlock(&connection->lock);
 }

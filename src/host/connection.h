@@ -15,6 +15,7 @@
 #include "host/service.h"
 #include "wire/message.h"
 #include "wire/protocol.h"
+#include "wire/words.h"
 
 struct session;
 
@@ -65,6 +66,9 @@ void connection_close(struct connection *connection);
  * request is answered kIOReturnIPCError. Returns false when the channel ends (WIRE_CLOSE). */
 bool connection_request(struct connection *connection, struct wire_message *request,
                         struct wire_message *reply);
+
+/** The same for a small request, whose reply takes its place. */
+void connection_request_small(struct connection *connection, struct wire_words *words);
 
 /* What the dext is offered; its client_context is a connection, its dext_context a service. */
 extern const struct dext_host_ops connection_dext_ops;

@@ -121,6 +121,19 @@ static int local_link_call(struct wire_link *link, struct wire_message *request,
     return 0;
 }
 
+static int local_link_call_small(struct wire_link *link, struct wire_words *words)
+{
+    struct local_link *self = (struct local_link *)link;
+    int error = -ENOTCONN;
+    pthread_rwlock_rdlock(&self->local->gate);
+    if (!self->local->is_closed) {
+        connection_request_small(self->connection, words);
+        error = 0;
+    }
+    pthread_rwlock_unlock(&self->local->gate);
+    return error;
+}
+
 static struct connection *local_take_opened(struct local_link *self, uint64_t connection_id)
 {
     struct connection *connection = NULL;
@@ -197,6 +210,7 @@ static void local_link_close(struct wire_link *link)
 
 static const struct wire_link_ops local_link_ops = {
     .call = local_link_call,
+    .call_small = local_link_call_small,
     .accept = local_link_accept,
     .close = local_link_close,
 };

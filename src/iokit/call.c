@@ -80,32 +80,25 @@ static void call_put(const struct call *call, struct wire_message *request)
     wire_put_bytes(request, call->input_struct, call->input_struct_bytes);
 }
 
-/* Results of a successful call. Counts change on success only, and before anything is stored the
- * reply is checked whole. */
-static kern_return_t call_get(const struct call *call, struct wire_message *reply)
+/* What a successful call gives; both in the reply. */
+struct call_results {
+    const uint64_t *scalars;
+    uint32_t scalar_count;
+    const void *structure;
+    uint64_t struct_bytes;
+};
+
+/* Results to where the caller wants them. Counts change on success only. */
+static kern_return_t call_give(const struct call *call, const struct call_results *results)
 {
-    struct wire_call_reply head = {0};
-    const void *given = wire_get_bytes(reply, sizeof(head));
-    if (given) {
-        memcpy(&head, given, sizeof(head));
-    }
-    const uint32_t count = head.scalars;
-    const uint64_t struct_bytes = head.struct_bytes;
-    if (!given || count > WIRE_MAX_SCALARS || struct_bytes > WIRE_MAX_STRUCT) {
-        return kIOReturnIPCError;
-    }
-    const void *scalars = wire_get_bytes(reply, count * sizeof(uint64_t));
-    const void *structure = wire_get_bytes(reply, struct_bytes);
-    if (!wire_is_consumed(reply)) {
-        return kIOReturnIPCError;
-    }
-    size_t struct_room = call_struct_room(call);
-    if (struct_bytes > struct_room) {
+    const uint32_t count = results->scalar_count;
+    const uint32_t room = call_output_room(call);
+    const size_t struct_room = call_struct_room(call);
+    if (results->struct_bytes > struct_room) {
         return kIOReturnBadArgument;
     }
-    uint32_t room = call_output_room(call);
-    if (call->output && scalars) {
-        memcpy(call->output, scalars, (count < room ? count : room) * sizeof(uint64_t));
+    if (call->output && count) {
+        memcpy(call->output, results->scalars, (count < room ? count : room) * sizeof(uint64_t));
     }
     if (call->output_count) {
         *call->output_count = count;
@@ -113,13 +106,65 @@ static kern_return_t call_get(const struct call *call, struct wire_message *repl
     if (count > room) {
         return MIG_ARRAY_TOO_LARGE;
     }
-    if (struct_bytes) {
-        memcpy(call->output_struct, structure, struct_bytes);
+    if (results->struct_bytes) {
+        memcpy(call->output_struct, results->structure, results->struct_bytes);
     }
     if (call->output_struct_bytes && struct_room <= CALL_INLINE_MAX) {
-        *call->output_struct_bytes = struct_bytes;
+        *call->output_struct_bytes = results->struct_bytes;
     }
     return KERN_SUCCESS;
+}
+
+/* Before anything is stored the reply is checked whole. */
+static kern_return_t call_get(const struct call *call, struct wire_message *reply)
+{
+    struct wire_call_reply head = {0};
+    const void *given = wire_get_bytes(reply, sizeof(head));
+    if (given) {
+        memcpy(&head, given, sizeof(head));
+    }
+    if (!given || head.scalars > WIRE_MAX_SCALARS || head.struct_bytes > WIRE_MAX_STRUCT) {
+        return kIOReturnIPCError;
+    }
+    struct call_results results = {.scalar_count = head.scalars, .struct_bytes = head.struct_bytes};
+    results.scalars = wire_get_bytes(reply, head.scalars * sizeof(uint64_t));
+    results.structure = wire_get_bytes(reply, head.struct_bytes);
+    return wire_is_consumed(reply) ? call_give(call, &results) : kIOReturnIPCError;
+}
+
+/* The way of most calls: a few scalars there and back. false: not this one, nothing was done. */
+static bool call_small(struct io_connection *connection, const struct call *call,
+                       kern_return_t *status)
+{
+    struct wire_words words;
+    if (call->is_async || call->input_struct_bytes || call_struct_room(call)) {
+        return false;
+    }
+    words.type = WIRE_CALL;
+    words.count = (uint16_t)(1 + call->input_count);
+    words.words[0] = wire_call_word(call->selector, call->input_count, call_output_room(call));
+    for (uint32_t i = 0; i < call->input_count; i++) {
+        words.words[1 + i] = call->input[i];
+    }
+    if (!io_connection_request_small(connection, &words, status)) {
+        return false;
+    }
+    if (*status == KERN_SUCCESS) {
+        const struct call_results results = {.scalars = words.words, .scalar_count = words.count};
+        *status = call_give(call, &results);
+    }
+    return true;
+}
+
+static kern_return_t call_by_frame(struct io_connection *connection, const struct call *call)
+{
+    struct io_exchange *exchange = io_exchange_begin(IO_EXCHANGE_CALL, WIRE_CALL);
+    if (!exchange) {
+        return kIOReturnNoMemory;
+    }
+    call_put(call, &exchange->request);
+    kern_return_t status = io_exchange_send(connection, exchange);
+    return status == KERN_SUCCESS ? call_get(call, &exchange->reply) : status;
 }
 
 /* The wake channel of the port that is to hear of an asynchronous call. */
@@ -144,15 +189,8 @@ static kern_return_t call_carry_out(io_connect_t connect, struct call *call)
         return status;
     }
     call->wake = call_wake(connection, call);
-    struct io_exchange *exchange = io_exchange_begin(IO_EXCHANGE_CALL, WIRE_CALL);
-    if (exchange) {
-        call_put(call, &exchange->request);
-        status = io_exchange_send(connection, exchange);
-        if (status == KERN_SUCCESS) {
-            status = call_get(call, &exchange->reply);
-        }
-    } else {
-        status = kIOReturnNoMemory;
+    if (!call_small(connection, call, &status)) {
+        status = call_by_frame(connection, call);
     }
     connection_release(connection);
     return status;

@@ -7,22 +7,51 @@
 #include "iokit/connection.h"
 
 #include <IOKit/IOKitLib.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/trace.h"
 #include "iokit/session.h"
 
+/* Either lock held. */
+static bool connection_is_gone(const struct io_connection *connection)
+{
+    return connection->is_closed || io_session_is_gone(connection->object.session);
+}
+
+/* A dead one's handle may live on as that of its mappings. */
+static kern_return_t connection_status(const struct io_connection *connection, kern_return_t status)
+{
+    return status == MACH_SEND_INVALID_DEST && !TAILQ_EMPTY(&connection->mappings)
+               ? kIOReturnBadArgument
+               : status;
+}
+
 kern_return_t io_connection_request(struct io_connection *connection, struct wire_message *request,
                                     struct wire_message *reply)
 {
     kern_return_t status = MACH_SEND_INVALID_DEST;
-    if (!connection->is_closed && !io_session_is_gone(connection->object.session)) {
+    if (!connection_is_gone(connection)) {
         request->header.call_id = trace_current_call();
         int error = connection->link->ops->call(connection->link, request, reply);
         status = error ? io_status_of_link(error) : reply->header.status;
     }
-    bool is_mapped = !TAILQ_EMPTY(&connection->mappings);
-    return status == MACH_SEND_INVALID_DEST && is_mapped ? kIOReturnBadArgument : status;
+    return connection_status(connection, status);
+}
+
+bool io_connection_request_small(struct io_connection *connection, struct wire_words *words,
+                                 kern_return_t *status)
+{
+    const struct wire_link_ops *ops = connection->link->ops;
+    int error = -ENOTCONN;
+    words->call_id = trace_current_call();
+    pthread_rwlock_rdlock(&connection->lock);
+    if (!connection_is_gone(connection)) {
+        error = ops->call_small ? ops->call_small(connection->link, words) : -EAGAIN;
+    }
+    *status = connection_status(connection, error ? io_status_of_link(error) : words->status);
+    pthread_rwlock_unlock(&connection->lock);
+    return error != -EAGAIN;
 }
 
 /* Tell the driver and cut the channel; exclusive lock held. Idempotent. */

@@ -34,6 +34,11 @@ struct io_connection {
 kern_return_t io_connection_request(struct io_connection *connection, struct wire_message *request,
                                     struct wire_message *reply);
 
+/** The same for a small request, whose reply takes its place; takes the shared lock. false:
+ * it must go as a frame, nothing was done. */
+bool io_connection_request_small(struct io_connection *connection, struct wire_words *words,
+                                 kern_return_t *status);
+
 /** The live connection behind a handle, counted; else NULL and *status: MACH_SEND_INVALID_DEST, or
  * kIOReturnBadArgument for other kinds, and for a dead one that still has mappings. */
 struct io_connection *connection_find(io_connect_t connect, kern_return_t *status);

@@ -145,6 +145,23 @@ static kern_return_t mapping_ask(struct io_connection *connection, uint32_t type
     return memory_get(reply, memory) ? KERN_SUCCESS : kIOReturnIPCError;
 }
 
+static kern_return_t mapping_access_by_frame(struct io_mapping *mapping, struct wire_words *words)
+{
+    struct io_exchange *exchange = io_exchange_begin(IO_EXCHANGE_TRAP, WIRE_ACCESS);
+    if (!exchange) {
+        return MACH_SEND_INVALID_DEST;
+    }
+    wire_put_u64(&exchange->request, words->words[0]);
+    wire_put_u64(&exchange->request, words->words[1]);
+    wire_put_u32(&exchange->request, (uint32_t)words->words[2]);
+    wire_put_u32(&exchange->request, (uint32_t)(words->words[2] >> WIRE_ACCESS_WRITE_SHIFT));
+    wire_put_u64(&exchange->request, words->words[3]);
+    kern_return_t status = io_exchange_send(mapping->connection, exchange);
+    words->words[0] = wire_get_u64(&exchange->reply);
+    words->count = !exchange->reply.is_bad;
+    return status;
+}
+
 /* The load or store of a thread that hit a trapped page. */
 static void mapping_access(void *context, uint64_t offset, unsigned width, bool is_write,
                            uint64_t *value)
@@ -158,21 +175,19 @@ static void mapping_access(void *context, uint64_t offset, unsigned width, bool 
         trace_hop("iokit", "trapped %s type=%u offset=0x%llx width=%u", is_write ? "store" : "load",
                   mapping->type, (unsigned long long)offset, width);
     }
+    struct wire_words words = {
+        .type = WIRE_ACCESS,
+        .count = WIRE_ACCESS_WORDS,
+        .words = {mapping->type, offset, width | (uint64_t)is_write << WIRE_ACCESS_WRITE_SHIFT,
+                  is_write ? *value : 0},
+    };
     /* A forked child has no host: the lock may be held for ever, by a thread of its parent. */
-    bool is_gone = io_session_is_gone(mapping->connection->object.session);
-    struct io_exchange *exchange =
-        is_gone ? NULL : io_exchange_begin(IO_EXCHANGE_TRAP, WIRE_ACCESS);
-    if (exchange) {
-        wire_put_u64(&exchange->request, mapping->type);
-        wire_put_u64(&exchange->request, offset);
-        wire_put_u32(&exchange->request, width);
-        wire_put_u32(&exchange->request, is_write);
-        wire_put_u64(&exchange->request, is_write ? *value : 0);
-        status = io_exchange_send(mapping->connection, exchange);
+    if (!io_session_is_gone(mapping->connection->object.session) &&
+        !io_connection_request_small(mapping->connection, &words, &status)) {
+        status = mapping_access_by_frame(mapping, &words);
     }
     if (status == KERN_SUCCESS) {
-        uint64_t answer = wire_get_u64(&exchange->reply);
-        result &= exchange->reply.is_bad ? result : answer;
+        result &= words.count == 1 ? words.words[0] : result;
     } else {
         log_debug("iokit", "access to a mapping failed: 0x%x", (unsigned)status);
     }

@@ -28,7 +28,6 @@ struct socket_link {
     pthread_mutex_t lock; /* one request and its reply at a time; guards the two below */
     uint64_t sequence;
     unsigned calls_before_slots;            /* 0: never, or there are some */
-    pthread_mutex_t send_lock;              /* leaf; one frame at a time */
     struct wire_slot_client *_Atomic slots; /* NULL: none; once set, it stays */
 };
 
@@ -39,20 +38,12 @@ static bool socket_has_ended(int fd)
     return recv(fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-static int socket_link_send(struct socket_link *self, struct wire_message *request)
-{
-    pthread_mutex_lock(&self->send_lock);
-    int error = wire_send(self->fd, request);
-    pthread_mutex_unlock(&self->send_lock);
-    return error;
-}
-
 static int socket_link_exchange(struct socket_link *self, struct wire_message *request,
                                 struct wire_message *reply)
 {
     request->header.sequence = ++self->sequence;
     trace_hop("wire", "request type=%u, %zu bytes", request->header.type, request->length);
-    int error = socket_link_send(self, request);
+    int error = wire_send(self->fd, request);
     if (error == -EPIPE) {
         return -ENOTCONN; /* nobody was there to take it */
     }
@@ -71,14 +62,6 @@ static int socket_link_exchange(struct socket_link *self, struct wire_message *r
 }
 
 /* Call slots. */
-
-static int socket_link_kick(void *context)
-{
-    struct wire_message kick;
-    wire_message_init(&kick);
-    wire_message_reset(&kick, WIRE_KICK);
-    return socket_link_send(context, &kick);
-}
 
 /* Ask for slots; lock held. A host that has none refuses, and everything goes as before. */
 static int socket_link_ask_for_slots(struct socket_link *self)
@@ -102,34 +85,13 @@ static int socket_link_ask_for_slots(struct socket_link *self)
     return error;
 }
 
-static int socket_link_call_by_slot(struct socket_link *self, struct wire_slot_client *slots,
-                                    struct wire_message *request, struct wire_message *reply)
+/* The first failure is what the link has from there on. */
+static int socket_link_fail(struct socket_link *self, int error)
 {
-    trace_hop("wire", "request type=%u, by slot", request->header.type);
-    int error = wire_slot_client_call(slots, self->fd, socket_link_kick, self, request, reply);
-    if (error != -EAGAIN) {
-        trace_hop("wire", "reply type=%u, %zu bytes, by slot (%d)", request->header.type,
-                  reply->length, error);
+    int none = 0;
+    if (error && error != -EMFILE) {
+        atomic_compare_exchange_strong(&self->error, &none, error);
     }
-    return error;
-}
-
-static int socket_link_call_by_socket(struct socket_link *self, struct wire_message *request,
-                                      struct wire_message *reply)
-{
-    pthread_mutex_lock(&self->lock);
-    int error = self->error ? -ENOTCONN : 0;
-    if (!error && self->calls_before_slots && wire_slot_takes(request) &&
-        --self->calls_before_slots == 0) {
-        error = socket_link_ask_for_slots(self);
-        if (error == -EMFILE) {
-            error = 0; /* no room for their descriptor: without them, then */
-        }
-    }
-    if (!error) {
-        error = socket_link_exchange(self, request, reply);
-    }
-    pthread_mutex_unlock(&self->lock);
     return error;
 }
 
@@ -140,25 +102,43 @@ static int socket_link_call(struct wire_link *link, struct wire_message *request
     if (request->is_bad) {
         return -ENOMEM; /* never sent: the stream stays usable */
     }
+    pthread_mutex_lock(&self->lock);
+    int error = socket_link_fail(self, self->error ? -ENOTCONN
+                                                   : socket_link_exchange(self, request, reply));
+    pthread_mutex_unlock(&self->lock);
+    return error;
+}
+
+/* One small call more that goes by frame. 0; what ended the link. */
+static int socket_link_count_small(struct socket_link *self)
+{
+    int error = 0;
+    pthread_mutex_lock(&self->lock);
+    if (!self->error && self->calls_before_slots && --self->calls_before_slots == 0) {
+        error = socket_link_fail(self, socket_link_ask_for_slots(self));
+    }
+    pthread_mutex_unlock(&self->lock);
+    return error == -EMFILE ? 0 : error; /* no room for their descriptor: without them, then */
+}
+
+static int socket_link_call_small(struct wire_link *link, struct wire_words *words)
+{
+    struct socket_link *self = (struct socket_link *)link;
     struct wire_slot_client *slots = self->slots;
-    int error = -EAGAIN;
     if (self->error) {
         return -ENOTCONN;
     }
-    if (slots && wire_slot_takes(request)) {
-        error = socket_link_call_by_slot(self, slots, request, reply);
-        if (error == -ENOMEM) {
-            return error; /* a reply was lost here, nothing is out of step */
-        }
+    if (!slots) {
+        int error = socket_link_count_small(self);
+        return error ? error : -EAGAIN;
     }
+    trace_hop("wire", "request type=%u, by slot", words->type);
+    int error = wire_slot_client_call(slots, self->fd, words);
     if (error == -EAGAIN) {
-        error = socket_link_call_by_socket(self, request, reply);
+        return error;
     }
-    int none = 0;
-    if (error && error != -EMFILE) {
-        atomic_compare_exchange_strong(&self->error, &none, error);
-    }
-    return error;
+    trace_hop("wire", "reply type=%u, %u words, by slot (%d)", words->type, words->count, error);
+    return socket_link_fail(self, error);
 }
 
 static struct wire_link *socket_link_accept(struct wire_link *control, struct wire_message *reply,
@@ -179,13 +159,13 @@ static void socket_link_close(struct wire_link *link)
     struct socket_link *self = (struct socket_link *)link;
     close(self->fd);
     wire_slot_client_destroy(self->slots);
-    pthread_mutex_destroy(&self->send_lock);
     pthread_mutex_destroy(&self->lock);
     free(self);
 }
 
 static const struct wire_link_ops socket_link_ops = {
     .call = socket_link_call,
+    .call_small = socket_link_call_small,
     .accept = socket_link_accept,
     .close = socket_link_close,
 };
@@ -200,6 +180,5 @@ struct wire_link *wire_link_from_socket(int fd)
     self->link.ops = &socket_link_ops;
     self->fd = fd;
     pthread_mutex_init(&self->lock, NULL);
-    pthread_mutex_init(&self->send_lock, NULL);
     return &self->link;
 }

@@ -8,6 +8,7 @@
 #define DEXTLINK_WIRE_LINK_H
 
 #include "wire/message.h"
+#include "wire/words.h"
 
 struct wire_link;
 
@@ -17,6 +18,10 @@ struct wire_link_ops {
      * before the reply came; -ENOTCONN it was dead before; -EBADMSG, -ENOMEM;
      * -EMFILE the reply's descriptors found no room, which the link survives. */
     int (*call)(struct wire_link *link, struct wire_message *request, struct wire_message *reply);
+
+    /* The same for a small one, whose reply takes its place. -EAGAIN: not that way at this moment,
+     * nothing was done and `call` does it. NULL: never. */
+    int (*call_small)(struct wire_link *link, struct wire_words *words);
 
     /* Wrap the call channel that came in the reply to WIRE_OPEN. NULL on failure. */
     struct wire_link *(*accept)(struct wire_link *control, struct wire_message *reply,

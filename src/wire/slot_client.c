@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/pause.h"
+#include "wire/message.h"
 #include "wire/slots.h"
 #include "wire/spin.h"
 
@@ -88,10 +89,18 @@ static void client_release(struct wire_slot_client *client, int index)
     atomic_fetch_and(&client->used, ~(UINT32_C(1) << index));
 }
 
-static bool mark_is_pending(uint32_t mark)
+/* One call under way. */
+struct slot_call {
+    struct wire_slot *slot;
+    uint32_t number;
+    uint32_t here; /* where this thread runs, as in `awake` */
+    int socket_fd;
+};
+
+/* The mark is still that of the request before. */
+static bool mark_is_pending(const struct slot_call *call, uint32_t mark)
 {
-    mark &= ~(uint32_t)WIRE_SLOT_WAITING;
-    return mark == WIRE_SLOT_REQUEST || mark == WIRE_SLOT_TAKEN;
+    return (mark & ~WIRE_SLOT_WAITING) == wire_slot_mark(call->number - 1);
 }
 
 static void client_set_spin(struct wire_slot_client *client, uint32_t ns)
@@ -113,16 +122,18 @@ static bool client_is_crowded(const struct wire_slot_client *client)
 
 /* Wait awake. Who has waited in vain sleeps rather than going to the end of a queue: if the host
  * has no processor it gets this one. */
-static void client_spin(struct wire_slot_client *client, struct wire_slot *slot, bool is_crowded)
+static void client_spin(struct wire_slot_client *client, const struct slot_call *call,
+                        bool is_crowded)
 {
     const uint32_t usual = atomic_load_explicit(&client->spin_ns, memory_order_relaxed);
     const uint32_t patience = is_crowded ? SPIN_MIN_NS : usual;
+    _Atomic uint32_t *const mark = &call->slot->reply.mark;
     uint64_t begin = 0;
     uint64_t now = 0;
     if (!patience) {
         return;
     }
-    for (unsigned i = 1; mark_is_pending(atomic_load_explicit(&slot->mark, memory_order_relaxed));
+    for (unsigned i = 1; mark_is_pending(call, atomic_load_explicit(mark, memory_order_relaxed));
          i++) {
         pause_processor();
         if (i % SPINS_A_LOOK_AT_THE_CLOCK) {
@@ -141,14 +152,14 @@ static void client_spin(struct wire_slot_client *client, struct wire_slot *slot,
 /* A host that wakes a sleeper may lose its processor to him. In a crowd everybody would then wait
  * for one who sleeps again at once: there he looks again after a while by himself, unless it
  * lasts. */
-static void client_nap(struct wire_slot *slot)
+static void client_nap(const struct slot_call *call)
 {
     for (int i = 0; i < NAPS; i++) {
-        uint32_t mark = atomic_load(&slot->mark);
-        if (!mark_is_pending(mark)) {
+        uint32_t mark = atomic_load(&call->slot->reply.mark);
+        if (!mark_is_pending(call, mark)) {
             return;
         }
-        wire_slot_sleep(&slot->mark, mark, NAP_NS);
+        wire_slot_sleep(&call->slot->reply.mark, mark, NAP_NS);
     }
 }
 
@@ -160,79 +171,123 @@ static bool socket_has_hung_up(int socket_fd)
 
 /* Nobody will answer. What was never taken, of a host that nobody saw alive since, came too late
  * for it. */
-static int client_bury(struct wire_slot *slot, bool was_alive)
+static int client_bury(const struct slot_call *call, bool was_alive)
 {
-    uint32_t mark = atomic_load(&slot->mark);
-    if (!mark_is_pending(mark)) {
+    if (!mark_is_pending(call, atomic_load(&call->slot->reply.mark))) {
         return 0; /* its last reply */
     }
-    bool was_taken = (mark & ~(uint32_t)WIRE_SLOT_WAITING) == WIRE_SLOT_TAKEN;
+    bool was_taken = atomic_load(&call->slot->taken) == call->number;
     return was_taken || was_alive ? -ECONNRESET : -ENOTCONN;
 }
 
-static int client_sleep(struct wire_slot *slot, int socket_fd, bool is_alive)
+static int client_sleep(const struct slot_call *call)
 {
+    _Atomic uint32_t *const word = &call->slot->reply.mark;
     uint64_t patience = LOOK_MIN_NS;
+    bool is_alive = false;
     for (;;) {
-        uint32_t mark = atomic_load(&slot->mark);
-        if (!mark_is_pending(mark)) {
+        uint32_t mark = atomic_load(word);
+        if (!mark_is_pending(call, mark)) {
             return 0;
         }
         if (!(mark & WIRE_SLOT_WAITING) &&
-            !atomic_compare_exchange_strong(&slot->mark, &mark, mark | WIRE_SLOT_WAITING)) {
+            !atomic_compare_exchange_strong(word, &mark, mark | WIRE_SLOT_WAITING)) {
             continue;
         }
-        if (wire_slot_sleep(&slot->mark, mark | WIRE_SLOT_WAITING, patience) != -ETIMEDOUT) {
+        if (wire_slot_sleep(word, mark | WIRE_SLOT_WAITING, patience) != -ETIMEDOUT) {
             continue;
         }
-        if (socket_has_hung_up(socket_fd)) {
-            return client_bury(slot, is_alive);
+        if (socket_has_hung_up(call->socket_fd)) {
+            return client_bury(call, is_alive);
         }
         is_alive = true;
         patience = patience * 2 < LOOK_MAX_NS ? patience * 2 : LOOK_MAX_NS;
     }
 }
 
-/* 0: the mark is no longer pending. */
-static int client_await(struct wire_slot_client *client, struct wire_slot *slot, int socket_fd,
-                        wire_kick_fn kick, void *context)
+/* One of those who find it asleep wakes the host. */
+static void client_ring(struct wire_slot_client *client)
 {
-    if (atomic_load(&client->shared->awake)) {
-        bool is_crowded = client_is_crowded(client);
-        client_spin(client, slot, is_crowded);
-        if (is_crowded) {
-            client_nap(slot);
-        }
-        return client_sleep(slot, socket_fd, false);
+    uint32_t asleep = WIRE_HOST_ASLEEP;
+    if (atomic_compare_exchange_strong(&client->shared->awake, &asleep, WIRE_HOST_RUNG)) {
+        wire_slot_wake(&client->shared->awake, 1);
     }
-    int error = kick(context);
-    uint32_t mark = WIRE_SLOT_REQUEST;
-    if (error && atomic_compare_exchange_strong(&slot->mark, &mark, WIRE_SLOT_FREE)) {
-        return error == -EPIPE ? -ENOTCONN : error;
-    }
-    return client_sleep(slot, socket_fd, true);
 }
 
-int wire_slot_client_call(struct wire_slot_client *client, int socket_fd, wire_kick_fn kick,
-                          void *context, const struct wire_message *request,
-                          struct wire_message *reply)
+/* 0: the mark is no longer pending. A host that runs on this processor runs when this thread
+ * sleeps. */
+static int client_await(struct wire_slot_client *client, const struct slot_call *call)
+{
+    const uint32_t awake = atomic_load(&client->shared->awake);
+    if (awake == WIRE_HOST_ASLEEP) {
+        client_ring(client);
+    } else if (awake != WIRE_HOST_RUNG) {
+        bool is_crowded = client_is_crowded(client);
+        if (awake != call->here) {
+            client_spin(client, call, is_crowded);
+        }
+        if (is_crowded) {
+            client_nap(call);
+        }
+    }
+    return client_sleep(call);
+}
+
+static void slot_put(struct wire_slot_request *request, const struct wire_words *call,
+                     uint32_t here, uint32_t number)
+{
+    atomic_store_explicit(&request->where, here < WIRE_HOST_SOMEWHERE ? (uint16_t)here : 0,
+                          memory_order_relaxed);
+    atomic_store_explicit(&request->type, (uint8_t)call->type, memory_order_relaxed);
+    atomic_store_explicit(&request->count, (uint8_t)call->count, memory_order_relaxed);
+    atomic_store_explicit(&request->call_id, call->call_id, memory_order_relaxed);
+    for (unsigned i = 0; i < call->count; i++) {
+        atomic_store_explicit(&request->words[i], call->words[i], memory_order_relaxed);
+    }
+    atomic_store(&request->number, number);
+}
+
+static int slot_get(const struct wire_slot_reply *reply, struct wire_words *call)
+{
+    uint32_t count = atomic_load_explicit(&reply->count, memory_order_relaxed);
+    if (count > WIRE_MAX_SCALARS) {
+        return -EBADMSG;
+    }
+    call->count = (uint16_t)count;
+    call->status = (int32_t)atomic_load_explicit(&reply->status, memory_order_relaxed);
+    for (unsigned i = 0; i < count; i++) {
+        call->words[i] = atomic_load_explicit(&reply->words[i], memory_order_relaxed);
+    }
+    return 0;
+}
+
+int wire_slot_client_call(struct wire_slot_client *client, int socket_fd, struct wire_words *words)
 {
     int index = client_claim(client);
     if (index < 0) {
         return -EAGAIN;
     }
     struct wire_slot *slot = &client->shared->slots[index];
-    wire_slot_put_request(slot, request);
-    atomic_store(&slot->mark, WIRE_SLOT_REQUEST);
-    int error = client_await(client, slot, socket_fd, kick, context);
-    uint32_t mark = atomic_load(&slot->mark);
-    if (!error && mark != WIRE_SLOT_REPLY) {
-        error = mark == WIRE_SLOT_ENDED ? -ECONNRESET : -EBADMSG;
+    const struct slot_call call = {
+        .slot = slot,
+        .number = (atomic_load_explicit(&slot->request.number, memory_order_relaxed) + 1) &
+                  WIRE_SLOT_NUMBER_MASK,
+        .here = wire_processor_here(),
+        .socket_fd = socket_fd,
+    };
+    if (atomic_load(&slot->reply.mark) & WIRE_SLOT_ENDED) {
+        return -ENOTCONN;
+    }
+    slot_put(&slot->request, words, call.here, call.number);
+    int error = client_await(client, &call);
+    uint32_t mark = atomic_load(&slot->reply.mark);
+    if (!error && mark != wire_slot_mark(call.number)) {
+        error = mark & WIRE_SLOT_ENDED ? -ECONNRESET : -EBADMSG;
     }
     if (error) {
         return error; /* the slot stays taken: whoever still writes to it disturbs nobody */
     }
-    wire_slot_get_reply(slot, request, reply);
+    error = slot_get(&slot->reply, words);
     client_release(client, index);
-    return reply->is_bad ? -ENOMEM : 0;
+    return error;
 }

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "wire/message.h"
+#include "wire/slots.h"
 
 static pthread_once_t spin_once = PTHREAD_ONCE_INIT;
 static unsigned spin_processors = 1;
@@ -39,6 +40,34 @@ unsigned wire_processor_count(void)
 {
     pthread_once(&spin_once, spin_count_processors);
     return spin_processors;
+}
+
+uint32_t wire_processor_here(void)
+{
+    int processor = sched_getcpu();
+    return processor < 0 || processor > UINT16_MAX - 1 ? WIRE_HOST_SOMEWHERE
+                                                       : (uint32_t)processor + 1;
+}
+
+bool wire_processor_leave(uint64_t busy)
+{
+    cpu_set_t before;
+    cpu_set_t rest;
+    if (sched_getaffinity(0, sizeof(before), &before) < 0) {
+        return false;
+    }
+    rest = before;
+    for (unsigned i = 0; i < 64; i++) {
+        if (busy & UINT64_C(1) << i) {
+            CPU_CLR(i, &rest);
+        }
+    }
+    /* Who must run on some of them is moved there at once, and stays when he need not. */
+    if (CPU_COUNT(&rest) == 0 || sched_setaffinity(0, sizeof(rest), &rest) < 0) {
+        return false;
+    }
+    sched_setaffinity(0, sizeof(before), &before);
+    return true;
 }
 
 /* Marks the turn of an index with the time; 0 while nobody has it. */

@@ -12,6 +12,16 @@
 /** Processors this process may run on, as they were at the first call. At least 1. Any thread. */
 unsigned wire_processor_count(void);
 
+/** Where this thread runs at this moment: the processor's number + 1, as call slots have it
+ * (WIRE_HOST_SOMEWHERE where that is unknown). A few nanoseconds. */
+uint32_t wire_processor_here(void);
+
+/**
+ * Move this thread to a processor it may run on and that is none of `busy` (bit n: processor n, n
+ * below 64); it may go anywhere it could before from then on. false: there is none.
+ */
+bool wire_processor_leave(uint64_t busy);
+
 /* A thread's permission to poll. */
 struct wire_turn {
     unsigned index;    /* among those that are given out */

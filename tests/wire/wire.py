@@ -289,7 +289,7 @@ class Connection(Channel):
         reader = Reader(reply.payload)
         return reply.status, reader.u64() if reply.payload else None
 
-    def slots(self, layout=1):
+    def slots(self, layout=2):
         """Status and Slots."""
         reply = self.request(SLOTS, u32(layout))
         if reply.status != SUCCESS:
@@ -306,72 +306,100 @@ class Connection(Channel):
 
 
 class Slot:
-    """One call slot, as the client sees it. Marks are stored whole ("I" is native, "=I" may go byte
-    by byte), and an interpreter puts more than enough between a store and the next load."""
-    FREE, REQUEST, TAKEN, REPLY, ENDED = range(5)
-    WAITING = 0x100
+    """One call slot, as the client sees it. Numbers and marks are stored whole ("I" is native, "=I"
+    may go byte by byte), and an interpreter puts more than enough between a store and the next
+    load."""
+    BYTES, TAKEN, REPLY = 512, 192, 256
+    WAITING, ENDED = 1, 2
+    NUMBERS = 1 << 30
 
-    def __init__(self, memory, number):
-        self.memory, self.at = memory, 256 * (1 + number)
-        self.number = number
+    def __init__(self, memory, index):
+        self.memory, self.at = memory, self.BYTES * (1 + index)
+
+    def _word(self, offset):
+        return struct.unpack_from("I", self.memory, self.at + offset)[0]
+
+    @property
+    def number(self):
+        return self._word(0)
+
+    @number.setter
+    def number(self, number):
+        struct.pack_into("I", self.memory, self.at, number)
+
+    @property
+    def taken(self):
+        return self._word(self.TAKEN)
 
     @property
     def mark(self):
-        return struct.unpack_from("I", self.memory, self.at)[0]
+        return self._word(self.REPLY)
 
     @mark.setter
     def mark(self, mark):
-        struct.pack_into("I", self.memory, self.at, mark)
+        struct.pack_into("I", self.memory, self.at + self.REPLY, mark)
 
-    def write(self, kind, words, *, count=None, call_id=0):
-        """A request, but for its mark; count may lie."""
-        struct.pack_into("=HHIIQ", self.memory, self.at + 4, kind,
-                         len(words) if count is None else count, 0, 0, call_id)
-        struct.pack_into(f"={len(words)}Q", self.memory, self.at + 24, *words)
+    @property
+    def is_answered(self):
+        return self.mark == self.number % self.NUMBERS << 2
+
+    def write(self, kind, words, *, count=None, call_id=0, where=0):
+        """A request, but for its number; count may lie."""
+        struct.pack_into("=HBBQ", self.memory, self.at + 4, where, kind,
+                         len(words) if count is None else count, call_id)
+        struct.pack_into(f"={len(words)}Q", self.memory, self.at + 16, *words)
+
+    def post(self):
+        """What was written is a request from here on."""
+        self.number = (self.number + 1) % self.NUMBERS
 
     def read(self):
-        """Status, call id and words of a reply."""
-        _, count, status, _, call_id = struct.unpack_from("=HHIIQ", self.memory, self.at + 4)
-        return status, call_id, list(struct.unpack_from(f"={count}Q", self.memory, self.at + 24))
+        """Status and words of a reply."""
+        status, count = struct.unpack_from("=II", self.memory, self.at + self.REPLY + 4)
+        at = self.at + self.REPLY + 16
+        return status, list(struct.unpack_from(f"={count}Q", self.memory, at))
 
 
 class Slots:
     """The call slots of a connection, which the host serves when it is kicked, or awake."""
+    BYTES = 16384
+    ASLEEP, RUNG = 0, 0xFFFFFFFF
 
     def __init__(self, connection, fd, count):
         self.connection = connection
-        self.memory = mmap.mmap(fd, 8192)
-        self.slots = [Slot(self.memory, number) for number in range(count)]
+        self.memory = mmap.mmap(fd, self.BYTES)
+        self.slots = [Slot(self.memory, index) for index in range(count)]
 
     @property
     def awake(self):
-        return struct.unpack_from("I", self.memory, 0)[0] != 0
+        return struct.unpack_from("I", self.memory, 0)[0]
 
-    def publish(self, number, mark=Slot.REQUEST):
-        self.slots[number].mark = mark
-        if not self.awake:
+    @awake.setter
+    def awake(self, awake):
+        struct.pack_into("I", self.memory, 0, awake)
+
+    def publish(self, index):
+        self.slots[index].post()
+        if self.awake == self.ASLEEP:
             self.connection.kick()
 
-    def wait(self, number, seconds=120):
-        """The mark that ends a request."""
-        slot = self.slots[number]
+    def wait(self, index, seconds=120):
+        """Until a request is answered."""
+        slot = self.slots[index]
         deadline = time.monotonic() + seconds
-        while (mark := slot.mark) & ~Slot.WAITING in (Slot.REQUEST, Slot.TAKEN):
+        while not slot.is_answered:
+            if slot.mark & Slot.ENDED:
+                raise ConnectionError(f"slot {index}: the channel has ended")
             if time.monotonic() > deadline:
-                raise TimeoutError(f"slot {number} stays {mark:#x}")
+                raise TimeoutError(f"slot {index} stays {slot.mark:#x}")
             time.sleep(0)
-        return mark
 
     def request(self, kind, words, number=0, **lies):
         """Status and words of the reply."""
         self.slots[number].write(kind, words, **lies)
         self.publish(number)
-        if (mark := self.wait(number)) != Slot.REPLY:
-            raise ValueError(f"slot {number}: mark {mark:#x}")
-        status, call_id, words = self.slots[number].read()
-        if call_id != lies.get("call_id", 0):
-            raise ValueError(f"slot {number}: call id {call_id}")
-        return status, words
+        self.wait(number)
+        return self.slots[number].read()
 
     def call(self, selector, *scalars, room=16, number=0, **lies):
         """Returns status, list of scalars."""

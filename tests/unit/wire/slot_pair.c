@@ -11,13 +11,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/pause.h"
+#include "wire/spin.h"
 
 int pair_set_up(void **state)
 {
@@ -31,7 +30,7 @@ int pair_set_up(void **state)
 int pair_tear_down(void **state)
 {
     struct pair *pair = *state;
-    wire_slot_host_end(&pair->host);
+    wire_slot_host_destroy(&pair->host);
     wire_slot_client_destroy(pair->client);
     close(pair->fd);
     for (int i = 0; i < 2; i++) {
@@ -43,59 +42,42 @@ int pair_tear_down(void **state)
     return 0;
 }
 
-void put_call(struct wire_message *request, uint32_t selector, const uint64_t *scalars,
-              uint32_t count, uint32_t room)
+void put_call(struct wire_words *words, uint32_t selector, const uint64_t *scalars, unsigned count)
 {
-    static const uint64_t nothing[11]; /* structures, wake port, reference */
-    wire_message_reset(request, WIRE_CALL);
-    wire_put_u32(request, selector);
-    wire_put_u32(request, 0);
-    wire_put_u32(request, count);
-    wire_put_u32(request, room);
-    wire_put_bytes(request, nothing, sizeof(nothing));
-    wire_put_bytes(request, scalars, count * sizeof(*scalars));
+    *words = (struct wire_words){.type = WIRE_CALL, .count = (uint16_t)(1 + count)};
+    words->words[0] = wire_call_word(selector, count, WIRE_MAX_SCALARS);
+    for (unsigned i = 0; i < count; i++) {
+        words->words[1 + i] = scalars[i];
+    }
+}
+
+bool slot_has_request(struct pair *pair, unsigned index)
+{
+    return slot_of(pair, index)->request.number != slot_of(pair, index)->taken;
 }
 
 /* As many scalars back as came, each with ANSWER added; the selector is the status. */
-static void host_answer(struct wire_message *request, struct wire_message *reply)
+static void host_answer(struct wire_words *words)
 {
-    uint64_t scalars[WIRE_MAX_SCALARS];
-    wire_message_answer(reply, request);
-    if (request->header.type == WIRE_ACCESS) {
-        wire_get_bytes(request, 24);
-        wire_put_u64(reply, wire_get_u64(request) + ANSWER);
+    if (words->type == WIRE_ACCESS) {
+        words->words[0] = words->words[3] + ANSWER;
+        words->count = 1;
         return;
     }
-    uint32_t selector = wire_get_u32(request);
-    wire_get_u32(request);
-    uint32_t count = wire_get_u32(request);
-    wire_get_bytes(request, 4 + 11 * 8);
-    const void *given = wire_get_bytes(request, count * sizeof(uint64_t));
-    if (!wire_is_consumed(request)) {
-        reply->header.status = -1;
-        return;
-    }
-    reply->header.status = (int32_t)selector;
-    if (selector == 0) {
-        memcpy(scalars, given, count * sizeof(uint64_t));
-        wire_put_u32(reply, count);
-        wire_put_u32(reply, 0);
-        wire_put_u64(reply, 0);
-        for (uint32_t i = 0; i < count; i++) {
-            wire_put_u64(reply, scalars[i] + ANSWER);
-        }
+    words->status = (int32_t)wire_call_word_selector(words->words[0]);
+    words->count = words->status == 0 ? (uint16_t)(words->count - 1) : 0;
+    for (unsigned i = 0; i < words->count; i++) {
+        words->words[i] = words->words[1 + i] + ANSWER;
     }
 }
 
 unsigned host_serve(struct pair *pair)
 {
     unsigned served = 0;
-    struct wire_message request;
-    struct wire_message reply;
-    wire_message_init(&request);
-    wire_message_init(&reply);
+    struct wire_words words;
+    unsigned where;
     for (unsigned i = 0; i < WIRE_SLOT_COUNT; i++) {
-        if (!wire_slot_host_take(&pair->host, i, &request)) {
+        if (!wire_slot_host_take(&pair->host, i, &words, &where)) {
             continue;
         }
         served++;
@@ -104,25 +86,22 @@ unsigned host_serve(struct pair *pair)
             pair->ends[1] = -1;
             break;
         }
-        host_answer(&request, &reply);
-        pair->woken += wire_slot_host_answer(&pair->host, i, &reply);
+        host_answer(&words);
+        pair->woken += wire_slot_host_answer(&pair->host, i, &words);
     }
-    wire_message_destroy(&request);
-    wire_message_destroy(&reply);
     return served;
 }
 
-/* Sleeps on the socket as a host does; ends with it. */
+/* Ends with is_ending, or when it has hung up. */
 static void *host_main(void *opaque)
 {
     struct pair *pair = opaque;
-    char byte;
-    while (pair->ends[1] >= 0) {
-        wire_slot_host_set_awake(&pair->host, false);
-        if (host_serve(pair) == 0 && read(pair->ends[1], &byte, 1) <= 0) {
-            break;
+    while (!pair->is_ending && pair->ends[1] >= 0) {
+        wire_slot_host_set_awake(&pair->host, WIRE_HOST_ASLEEP);
+        if (host_serve(pair) == 0 && !pair->is_ending) {
+            wire_slot_host_sleep(&pair->host);
         }
-        wire_slot_host_set_awake(&pair->host, true);
+        wire_slot_host_set_awake(&pair->host, wire_processor_here());
         for (unsigned i = 0; i <= pair->polls && pair->ends[1] >= 0; i++) {
             i = host_serve(pair) ? 0 : i;
             pause_processor();
@@ -131,32 +110,17 @@ static void *host_main(void *opaque)
     return NULL;
 }
 
-static int kick(void *context)
+int pair_call(struct pair *pair, struct wire_words *words)
 {
-    struct pair *pair = context;
-    if (pair->kick_error) {
-        return pair->kick_error;
-    }
-    pair->kicks++;
-    return write(pair->ends[0], "k", 1) == 1 ? 0 : -errno;
-}
-
-int pair_call(struct pair *pair, struct wire_message *request, struct wire_message *reply)
-{
-    return wire_slot_client_call(pair->client, pair->ends[0], kick, pair, request, reply);
+    return wire_slot_client_call(pair->client, pair->ends[0], words);
 }
 
 void *call_in_thread(void *opaque)
 {
     struct caller *caller = opaque;
-    struct wire_message request;
-    struct wire_message reply;
-    wire_message_init(&request);
-    wire_message_init(&reply);
-    put_call(&request, 0, NULL, 0, 0);
-    caller->error = pair_call(caller->pair, &request, &reply);
-    wire_message_destroy(&request);
-    wire_message_destroy(&reply);
+    struct wire_words words;
+    put_call(&words, 0, NULL, 0);
+    caller->error = pair_call(caller->pair, &words);
     return NULL;
 }
 
@@ -170,12 +134,14 @@ pthread_t start_call(struct caller *caller)
 pthread_t start_host(struct pair *pair)
 {
     pthread_t thread;
+    pair->is_ending = false;
     assert_int_equal(pthread_create(&thread, NULL, host_main, pair), 0);
     return thread;
 }
 
 void stop_host(struct pair *pair, pthread_t thread)
 {
-    shutdown(pair->ends[0], SHUT_WR);
+    pair->is_ending = true;
+    wire_slot_host_ring(&pair->host);
     assert_int_equal(pthread_join(thread, NULL), 0);
 }

@@ -21,10 +21,9 @@
 struct pair {
     struct wire_slot_host host;
     struct wire_slot_client *client;
-    int ends[2]; /* client, host */
+    int ends[2]; /* client, host: whether the host lives */
+    _Atomic bool is_ending;
     int fd;
-    int kick_error;        /* what a kick returns instead of being sent */
-    atomic_uint kicks;     /* that were sent */
     unsigned woken;        /* sleepers the host woke */
     unsigned polls;        /* looks the host takes before it sleeps */
     _Atomic bool hangs_up; /* the host hangs up with the first request taken */
@@ -48,11 +47,13 @@ static inline struct wire_slot *slot_of(struct pair *pair, unsigned index)
 }
 
 /** A CALL of a selector, which the host takes for the status to return. */
-void put_call(struct wire_message *request, uint32_t selector, const uint64_t *scalars,
-              uint32_t count, uint32_t room);
+void put_call(struct wire_words *words, uint32_t selector, const uint64_t *scalars, unsigned count);
 
 /** wire_slot_client_call on the pair. Any thread. */
-int pair_call(struct pair *pair, struct wire_message *request, struct wire_message *reply);
+int pair_call(struct pair *pair, struct wire_words *words);
+
+/** Whether there is a request that nobody has taken. */
+bool slot_has_request(struct pair *pair, unsigned index);
 
 /** A call without arguments, in this thread (the opaque is a caller) or in one of its own. */
 void *call_in_thread(void *opaque);
@@ -61,7 +62,7 @@ pthread_t start_call(struct caller *caller);
 /** Serve what is in the slots now; how much. */
 unsigned host_serve(struct pair *pair);
 
-/** A thread that serves, and sleeps on the socket as a host does. */
+/** A thread that serves, and sleeps on the slots' word as a host does. */
 pthread_t start_host(struct pair *pair);
 void stop_host(struct pair *pair, pthread_t thread);
 

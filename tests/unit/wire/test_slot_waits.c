@@ -28,34 +28,36 @@ static void serve_and_join(struct pair *pair, pthread_t thread, const struct cal
     assert_int_equal(caller->error, 0);
 }
 
-static void a_host_that_sleeps_is_kicked(void **state)
+static void a_host_that_sleeps_is_rung(void **state)
 {
     struct pair *pair = *state;
     struct caller caller = {.pair = pair};
     for (unsigned i = 1; i <= 3; i++) {
         pthread_t thread = start_call(&caller);
-        while (pair->kicks < i) {
+        while (pair->host.shared->awake != WIRE_HOST_RUNG) {
             usleep(100);
         }
-        assert_int_equal(slot_of(pair, 0)->mark & 0xff, WIRE_SLOT_REQUEST);
+        assert_true(slot_has_request(pair, 0));
+        wire_slot_host_sleep(&pair->host); /* does not: the word is no longer what was stored */
         serve_and_join(pair, thread, &caller);
+        wire_slot_host_set_awake(&pair->host, WIRE_HOST_ASLEEP);
     }
-    assert_int_equal(pair->kicks, 3);
 }
 
-static void a_host_that_is_awake_is_not_kicked(void **state)
+static void a_host_that_is_awake_is_not_rung(void **state)
 {
+    static const uint32_t awake[] = {1, 2, WIRE_HOST_SOMEWHERE, WIRE_HOST_RUNG};
     struct pair *pair = *state;
     struct caller caller = {.pair = pair};
-    wire_slot_host_set_awake(&pair->host, true);
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < sizeof(awake) / sizeof(*awake); i++) {
+        wire_slot_host_set_awake(&pair->host, awake[i]);
         pthread_t thread = start_call(&caller);
-        while ((slot_of(pair, 0)->mark & 0xff) != WIRE_SLOT_REQUEST) {
+        while (!slot_has_request(pair, 0)) {
             usleep(100);
         }
         serve_and_join(pair, thread, &caller);
+        assert_int_equal(pair->host.shared->awake, awake[i]);
     }
-    assert_int_equal(pair->kicks, 0);
 }
 
 static void a_client_that_sleeps_is_woken(void **state)
@@ -64,7 +66,7 @@ static void a_client_that_sleeps_is_woken(void **state)
     struct caller caller = {.pair = pair};
     for (unsigned i = 1; i <= 3; i++) {
         pthread_t thread = start_call(&caller);
-        while (!(slot_of(pair, 0)->mark & WIRE_SLOT_WAITING)) {
+        while (!(slot_of(pair, 0)->reply.mark & WIRE_SLOT_WAITING)) {
             usleep(100);
         }
         serve_and_join(pair, thread, &caller);
@@ -84,12 +86,10 @@ static int call_once(struct pair *pair)
 static void *end_host_later(void *opaque)
 {
     struct pair *pair = opaque;
-    while (!(slot_of(pair, 0)->mark & WIRE_SLOT_WAITING)) {
+    while (!(slot_of(pair, 0)->reply.mark & WIRE_SLOT_WAITING)) {
         usleep(100);
     }
-    atomic_store(&pair->host.shared->awake, 0);
-    slot_of(pair, 0)->mark = WIRE_SLOT_ENDED;
-    wire_slot_wake(&slot_of(pair, 0)->mark);
+    wire_slot_host_end(&pair->host);
     return NULL;
 }
 
@@ -97,7 +97,7 @@ static void a_host_that_ends_wakes_who_waits(void **state)
 {
     struct pair *pair = *state;
     pthread_t thread;
-    wire_slot_host_set_awake(&pair->host, true);
+    wire_slot_host_set_awake(&pair->host, WIRE_HOST_SOMEWHERE);
     assert_int_equal(pthread_create(&thread, NULL, end_host_later, pair), 0);
     assert_int_equal(call_once(pair), -ECONNRESET);
     assert_int_equal(pthread_join(thread, NULL), 0);
@@ -106,16 +106,14 @@ static void a_host_that_ends_wakes_who_waits(void **state)
 static void ending_marks_every_slot(void **state)
 {
     struct pair *pair = *state;
-    struct wire_slots *seen = mmap(NULL, sizeof(*seen), PROT_READ, MAP_SHARED, pair->fd, 0);
-    assert_ptr_not_equal(seen, MAP_FAILED);
-    wire_slot_host_set_awake(&pair->host, true);
+    slot_of(pair, 3)->reply.mark = wire_slot_mark(5);
     wire_slot_host_end(&pair->host);
-    assert_int_equal(seen->awake, 0);
     for (unsigned i = 0; i < WIRE_SLOT_COUNT; i++) {
-        assert_int_equal(seen->slots[i].mark, WIRE_SLOT_ENDED);
+        assert_int_equal(slot_of(pair, i)->reply.mark,
+                         (i == 3 ? wire_slot_mark(5) : 0) | WIRE_SLOT_ENDED);
     }
-    munmap(seen, sizeof(*seen));
-    wire_slot_host_end(&pair->host); /* again: nothing */
+    assert_int_equal(call_once(pair), -ENOTCONN); /* it had ended before */
+    assert_false(slot_has_request(pair, 0));
 }
 
 static void a_host_that_was_dead_before(void **state)
@@ -123,10 +121,9 @@ static void a_host_that_was_dead_before(void **state)
     struct pair *pair = *state;
     close(pair->ends[1]);
     pair->ends[1] = -1;
-    wire_slot_host_set_awake(&pair->host, true); /* as it died */
+    wire_slot_host_set_awake(&pair->host, WIRE_HOST_SOMEWHERE); /* as it died */
     assert_int_equal(call_once(pair), -ENOTCONN);
-    wire_slot_host_set_awake(&pair->host, false);
-    pair->kick_error = -EPIPE;
+    wire_slot_host_set_awake(&pair->host, WIRE_HOST_ASLEEP);
     assert_int_equal(call_once(pair), -ENOTCONN);
 }
 
@@ -142,7 +139,7 @@ static void a_host_that_dies_with_the_request(void **state)
 static void *hang_up_later(void *opaque)
 {
     struct pair *pair = opaque;
-    while (!(slot_of(pair, 0)->mark & WIRE_SLOT_WAITING)) {
+    while (!(slot_of(pair, 0)->reply.mark & WIRE_SLOT_WAITING)) {
         usleep(100);
     }
     usleep(500000); /* the client, which looks after 2 ms, has seen it alive */
@@ -155,7 +152,7 @@ static void a_host_that_stops_and_dies(void **state)
 {
     struct pair *pair = *state;
     pthread_t thread;
-    wire_slot_host_set_awake(&pair->host, true);
+    wire_slot_host_set_awake(&pair->host, WIRE_HOST_SOMEWHERE);
     assert_int_equal(pthread_create(&thread, NULL, hang_up_later, pair), 0);
     assert_int_equal(call_once(pair), -ECONNRESET);
     assert_int_equal(pthread_join(thread, NULL), 0);
@@ -164,11 +161,11 @@ static void a_host_that_stops_and_dies(void **state)
 static void *scribble_later(void *opaque)
 {
     struct pair *pair = opaque;
-    while (!(slot_of(pair, 0)->mark & WIRE_SLOT_WAITING)) {
+    while (!(slot_of(pair, 0)->reply.mark & WIRE_SLOT_WAITING)) {
         usleep(100);
     }
-    slot_of(pair, 0)->mark = 0xdead;
-    wire_slot_wake(&slot_of(pair, 0)->mark);
+    slot_of(pair, 0)->reply.mark = 0xdead0000;
+    wire_slot_wake(&slot_of(pair, 0)->reply.mark, 1);
     return NULL;
 }
 
@@ -176,7 +173,7 @@ static void a_host_that_scribbles(void **state)
 {
     struct pair *pair = *state;
     pthread_t thread;
-    wire_slot_host_set_awake(&pair->host, true);
+    wire_slot_host_set_awake(&pair->host, WIRE_HOST_SOMEWHERE);
     assert_int_equal(pthread_create(&thread, NULL, scribble_later, pair), 0);
     assert_int_equal(call_once(pair), -EBADMSG);
     assert_int_equal(pthread_join(thread, NULL), 0);
@@ -185,8 +182,8 @@ static void a_host_that_scribbles(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        slot_test(a_host_that_sleeps_is_kicked),
-        slot_test(a_host_that_is_awake_is_not_kicked),
+        slot_test(a_host_that_sleeps_is_rung),
+        slot_test(a_host_that_is_awake_is_not_rung),
         slot_test(a_client_that_sleeps_is_woken),
         slot_test(a_host_that_ends_wakes_who_waits),
         slot_test(ending_marks_every_slot),
