@@ -261,6 +261,7 @@ int contract_main(int argc, char **argv, const struct contract_suite *suite)
         return 2;
     }
     running = suite;
+    setenv("DEXTLINK_PATIENCE", suite->patience ? suite->patience : "3600", 1);
     setvbuf(stdout, NULL, _IOLBF, 0);
     /* No other host may answer where none of ours is. */
     setenv("DEXTLINK_SOCKET", "/nonexistent/dext.sock", 1);

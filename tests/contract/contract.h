@@ -35,7 +35,8 @@ struct contract_suite {
     const char *const *devices; /* specifications, NULL-terminated */
     const struct CMUnitTest *tests;
     size_t count;
-    bool has_own_host; /* the tests start and end hosts themselves */
+    bool has_own_host;    /* the tests start and end hosts themselves */
+    const char *patience; /* DEXTLINK_PATIENCE of all processes; NULL: longer than a test lives */
 };
 
 /** main of every executable; arguments: embedded|dextd 4096|16384 [identity] [open]

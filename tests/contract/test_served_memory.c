@@ -21,7 +21,8 @@ static const char *const devices[] = {"edu,addr=01:00.0", "testdev,addr=02:00.0"
 #define SOURCE      UINT64_C(0x100000)
 #define DESTINATION UINT64_C(0x900000)
 #define BYTES       (1 << 20)
-#define DEADLINE_MS 3000 /* of an access, docs/wire.md */
+#define PATIENCE    "10"
+#define DEADLINE_MS 10000 /* of an access, docs/wire.md: what DEXTLINK_PATIENCE says */
 
 /* What stands behind a range, and how the callback behaves. */
 struct store {
@@ -334,7 +335,7 @@ static bool callback_runs(void *opaque)
     return store->is_running;
 }
 
-/* Many times over the deadline: what depends on it is tried again on a machine that was away. */
+/* What depends on the deadline is tried again on a machine that was away as long. */
 enum { ATTEMPTS = 30 };
 
 /* The access ends with the right bytes, and then the region. false: the access ended by its
@@ -479,13 +480,14 @@ int main(int argc, char **argv)
         contract_test(registrations_that_are_not_inside),
         contract_test(removed_under_the_device),
         contract_test(unregistering_waits_for_an_access),
-        contract_test(a_callback_that_never_answers),
+        contract_test_when(a_callback_that_never_answers, WHEN_4K), /* seconds */
         contract_test(two_devices_at_once),
         contract_test(services_are_limited),
     };
     const struct contract_suite suite = {.name = "served_memory",
                                          .devices = devices,
                                          .tests = tests,
-                                         .count = sizeof(tests) / sizeof(tests[0])};
+                                         .count = sizeof(tests) / sizeof(tests[0]),
+                                         .patience = PATIENCE};
     return contract_main(argc, argv, &suite);
 }

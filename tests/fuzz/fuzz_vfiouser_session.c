@@ -34,6 +34,7 @@
 #define FD_KIND_SHIFT 3
 #define SIZE_AS_IT_IS 0x80u
 #define SOCKET_BYTES  (4 << 20)
+#define PATIENCE_MS   60000
 
 enum fd_kind {
     FD_GUEST,
@@ -258,6 +259,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     close(ends[0]);
     vu_device_release(device);
     require(device->dma.count == 0, "no memory of the client is held");
+    for (int i = 0; i < PATIENCE_MS && open_descriptors() != before; i++) {
+        usleep(1000); /* the kernel's work for a socket may be behind its close */
+    }
     require(open_descriptors() == before, "no descriptor of the client is held");
     return 0;
 }

@@ -73,7 +73,7 @@ class KillTest(wiretest.WireTest):
         return victim
 
     def assert_forgotten(self):
-        """No descriptor, thread, region, byte or claim of anybody is left, within 5 seconds."""
+        """No descriptor, thread, region, byte or claim of anybody is left."""
         self.assertTrue(self.host.rests(), f"held {self.host.held()}, not {self.host.resting}")
         with self.host.client() as client:
             self.assertEqual(self.held(client, client.services()[0]), [0, 0, 0])
@@ -156,7 +156,7 @@ class Moments(KillTest):
             time.sleep(pick.random() * 0.12)
             victim.kill()
             self.assertTrue(wiretest.wait_until(
-                lambda: self.held(watcher, service) == [0, 0, 1], 5))
+                lambda: self.held(watcher, service) == [0, 0, 1]))
         self.assertTrue(wiretest.wait_until(
             lambda: bystander.call(MMIO_READ, 0, 0, 4)[1] == [0x54534554]))
 
@@ -191,7 +191,7 @@ class Writing(KillTest):
             victim = self.victim("copying")
             victim.kill()
             self.assertTrue(wiretest.wait_until(
-                lambda: self.held(watcher, service) == [0, 0, 1], 5))
+                lambda: self.held(watcher, service) == [0, 0, 1]))
             self.check_next(bystander)
             self.assertIn(self.engine_stops(bystander), ([2], [3]))
 

@@ -23,14 +23,25 @@ static void sleep_ns(uint64_t ns)
     nanosleep(&(struct timespec){.tv_nsec = (long)ns}, NULL);
 }
 
-/* Whether it was called so many times more, within ten seconds. */
+/* Limits, in milliseconds, are those of tests that fail. */
+enum { PATIENCE = 100000 };
+
+/* Whether it was called so many times more. */
 static bool polls_times(int count)
 {
     int before = atomic_load(&fake->polls);
-    for (unsigned i = 0; i < 10000 && atomic_load(&fake->polls) - before < count; i++) {
+    for (unsigned i = 0; i < PATIENCE && atomic_load(&fake->polls) - before < count; i++) {
         sleep_ns(MS);
     }
     return atomic_load(&fake->polls) - before >= count;
+}
+
+static bool polls_beyond(int count)
+{
+    for (unsigned i = 0; i < PATIENCE && atomic_load(&fake->polls) <= count; i++) {
+        sleep_ns(MS);
+    }
+    return atomic_load(&fake->polls) > count;
 }
 
 static bool polls_on(void)
@@ -38,12 +49,17 @@ static bool polls_on(void)
     return polls_times(1);
 }
 
+/* Once what is under way has ended. */
 static bool rests(void)
 {
-    sleep_ns(20 * MS); /* what is under way ends */
-    int before = atomic_load(&fake->polls);
-    sleep_ns(50 * MS);
-    return atomic_load(&fake->polls) == before;
+    for (unsigned i = 0; i < PATIENCE / 50; i++) {
+        int before = atomic_load(&fake->polls);
+        sleep_ns(50 * MS);
+        if (atomic_load(&fake->polls) == before) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void wake(uint64_t answer)
@@ -110,9 +126,7 @@ static void rests_until_woken(void **state)
     int before = atomic_load(&fake->polls);
     assert_int_equal(atomic_load(&fake->peeks), 0);
     wake(MODEL_POLL_NEVER);
-    for (unsigned i = 0; i < 5000 && atomic_load(&fake->polls) == before; i++) {
-        sleep_ns(MS);
-    }
+    assert_true(polls_beyond(before));
     assert_int_equal(atomic_load(&fake->polls), before + 1);
 }
 
@@ -122,8 +136,8 @@ static void sleeps_as_told(void **state)
     (void)state;
     wake(5 * MS);
     assert_true(polls_on());
+    uint64_t begin = now_ns(); /* before what is counted, as the end is behind it */
     int before = atomic_load(&fake->polls);
-    uint64_t begin = now_ns();
     assert_true(polls_times(10));
     int polls = atomic_load(&fake->polls) - before;
     uint64_t most = (now_ns() - begin) / (5 * MS) + 1;
@@ -134,9 +148,7 @@ static void sleeps_as_told(void **state)
     assert_true(rests());
     int slept = atomic_load(&fake->polls);
     wake(MODEL_POLL_NEVER);
-    for (unsigned i = 0; i < 5000 && atomic_load(&fake->polls) == slept; i++) {
-        sleep_ns(MS);
-    }
+    assert_true(polls_beyond(slept));
     assert_int_equal(atomic_load(&fake->polls), slept + 1);
 }
 
@@ -147,7 +159,8 @@ static void peeks_when_told_to_stay_close(void **state)
     (void)state;
     wake(MODEL_POLL_SPIN_NS);
     assert_true(polls_times(20)); /* counts, not times: a busy machine runs it when it likes */
-    int peeks = atomic_load(&fake->peeks), polls = atomic_load(&fake->polls);
+    int polls = atomic_load(&fake->polls); /* first: they go on */
+    int peeks = atomic_load(&fake->peeks);
     assert_true(peeks > 2 * polls);
     atomic_store(&fake->peek_answer, true);
     assert_true(polls_times(2)); /* the looks under way end */
@@ -159,21 +172,31 @@ static void peeks_when_told_to_stay_close(void **state)
     assert_true(peeks <= polls + 1);
 }
 
-/* One that always has more to do leaves the device to others after each call. */
-static void lets_others_in(void **state)
+/* How many of 20 accesses waited for few polls only. */
+static unsigned quick_accesses(void)
 {
     unsigned quick = 0;
-    (void)state;
-    atomic_store(&fake->poll_takes_ns, MS / 5);
-    wake(0);
-    assert_true(polls_on());
-    for (unsigned i = 0; i < 50; i++) {
+    for (unsigned i = 0; i < 20; i++) {
         sleep_ns(MS); /* till it is in full swing again */
         int before = atomic_load(&fake->polls);
         bar_get(0, FAKE_SCRATCH, 8);
         quick += atomic_load(&fake->polls) - before <= 3;
     }
-    assert_true(quick >= 25);
+    return quick;
+}
+
+/* One that always has more to do leaves the device to others after each call. Whoever is stopped
+ * between a look and its access sees many: on a busy machine it is tried again. */
+static void lets_others_in(void **state)
+{
+    unsigned attempts = 0;
+    (void)state;
+    atomic_store(&fake->poll_takes_ns, MS / 5);
+    wake(0);
+    assert_true(polls_on());
+    while (quick_accesses() < 10) {
+        assert_true(++attempts < 200);
+    }
 }
 
 static void removal_ends_it(void **state)

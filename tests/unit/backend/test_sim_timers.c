@@ -28,21 +28,36 @@ static uint64_t device_now(void)
     return fake->model.host.ops->now_ns(fake->model.host.context);
 }
 
-static void timers_fire_once_and_not_early(void **state)
+/* false: arming took so long that the deadlines are in no known order. */
+static bool fire_in_order(int round)
 {
-    (void)state;
     uint64_t start = device_now();
     device_do(FAKE_ARM, 20 * MS, 2);
     device_do(FAKE_ARM, 5 * MS, 1);
     device_do(FAKE_ARM, 0, 0);
-    wait_fired(2, 1);
+    bool is_ordered = device_now() < start + 5 * MS;
+    for (unsigned i = 0; i < FAKE_TIMERS; i++) {
+        wait_fired(i, round);
+    }
     assert_true(atomic_load(&fake->fired_at_ns[2]) >= start + 20 * MS);
     assert_true(atomic_load(&fake->fired_at_ns[1]) >= start + 5 * MS);
-    assert_true(atomic_load(&fake->fired_at_ns[0]) <= atomic_load(&fake->fired_at_ns[1]));
-    assert_true(atomic_load(&fake->fired_at_ns[1]) <= atomic_load(&fake->fired_at_ns[2]));
+    if (is_ordered) {
+        assert_true(atomic_load(&fake->fired_at_ns[0]) <= atomic_load(&fake->fired_at_ns[1]));
+        assert_true(atomic_load(&fake->fired_at_ns[1]) <= atomic_load(&fake->fired_at_ns[2]));
+    }
     sleep_ms(10);
     for (int i = 0; i < FAKE_TIMERS; i++) {
-        assert_int_equal(atomic_load(&fake->fired[i]), 1);
+        assert_int_equal(atomic_load(&fake->fired[i]), round);
+    }
+    return is_ordered;
+}
+
+static void timers_fire_once_and_not_early(void **state)
+{
+    (void)state;
+    int round = 1;
+    while (!fire_in_order(round)) {
+        assert_true(++round < 1000);
     }
 }
 
@@ -69,10 +84,14 @@ static void cancel_and_replace_are_exact(void **state)
         assert_int_equal(atomic_load(&fake->fired[0]), fired);
     }
     /* The later deadline replaces the earlier. */
-    int fired = atomic_load(&fake->fired[0]);
-    uint64_t start = device_now();
-    device_do(FAKE_ARM, 15 * MS, 0);
-    device_do(FAKE_ARM, 40 * MS, 0);
+    int fired;
+    uint64_t start;
+    do {
+        fired = atomic_load(&fake->fired[0]);
+        start = device_now();
+        device_do(FAKE_ARM, 15 * MS, 0);
+        device_do(FAKE_ARM, 40 * MS, 0);
+    } while (atomic_load(&fake->fired[0]) != fired); /* the earlier one was due already */
     wait_fired(0, fired + 1);
     assert_true(atomic_load(&fake->fired_at_ns[0]) >= start + 40 * MS);
     /* And the earlier the later. */
@@ -121,10 +140,13 @@ static void timers_raise_interrupts(void **state)
 static void removal_stops_timers(void **state)
 {
     (void)state;
-    device_do(FAKE_ARM, 10 * MS, 0);
+    fake->rearms = true;
+    device_do(FAKE_ARM, 0, 0);
+    wait_fired(0, 100);
     provider_remove(sim);
+    int fired = atomic_load(&fake->fired[0]);
     sleep_ms(25);
-    assert_int_equal(atomic_load(&fake->fired[0]), 0);
+    assert_true(atomic_load(&fake->fired[0]) <= fired + 1); /* one may have been under way */
 }
 
 int main(void)

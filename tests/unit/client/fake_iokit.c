@@ -21,8 +21,10 @@
 #include "fake_watch.h"
 
 struct fake fake = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-atomic_uint fake_time_scale = 1;
 static atomic_uint_fast64_t slept_ns;
+static atomic_uint_fast64_t stopped_ns; /* 0: it goes on */
+
+#define HANG_NS UINT64_C(60000000000) /* longer than any deadline of the client */
 
 struct IONotificationPort {
     atomic_int references;
@@ -41,12 +43,26 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
     int result = __real_clock_gettime(clock, out);
 
     if (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_COARSE) {
-        uint64_t ns = (uint64_t)out->tv_sec * 1000000000 + (uint64_t)out->tv_nsec;
-        ns = ns * atomic_load(&fake_time_scale) + atomic_load(&slept_ns);
+        uint64_t ns = atomic_load(&stopped_ns);
+        ns = ns ? ns : (uint64_t)out->tv_sec * 1000000000 + (uint64_t)out->tv_nsec;
+        ns += atomic_load(&slept_ns);
         out->tv_sec = (time_t)(ns / 1000000000);
         out->tv_nsec = (long)(ns % 1000000000);
     }
     return result;
+}
+
+void fake_stop_time(void)
+{
+    struct timespec now;
+
+    __real_clock_gettime(CLOCK_MONOTONIC, &now);
+    atomic_store(&stopped_ns, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+}
+
+void fake_start_time(void)
+{
+    atomic_store(&stopped_ns, 0);
 }
 
 int __wrap_nanosleep(const struct timespec *wanted, struct timespec *left)
@@ -120,6 +136,9 @@ static bool port_is_valid(io_connect_t port)
 
 static void hang_while(const bool *is_hanging)
 {
+    if (*is_hanging && fake.is_hanging) {
+        atomic_fetch_add(&slept_ns, HANG_NS);
+    }
     while (*is_hanging && fake.is_hanging) {
         pthread_cond_wait(&fake.changed, &fake.lock);
     }

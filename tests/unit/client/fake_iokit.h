@@ -159,8 +159,11 @@ void fake_release_hangs(void);
 void fake_arrive(int entry);
 void fake_depart(int entry);
 
-/* Time of the client: clock_gettime runs faster by this factor, nanosleep returns at once. */
-extern atomic_uint fake_time_scale;
+/* Time of the client: nanosleep returns at once and lets it pass, and whoever hangs lets all
+ * deadlines pass. Once stopped, till the end of the test, nothing else does: who answers is in
+ * time. */
+void fake_stop_time(void);
+void fake_start_time(void);
 
 /* A connection to the standard device, claimed or not. */
 io_connect_t fake_connect(bool is_claimed);

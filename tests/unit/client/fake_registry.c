@@ -88,7 +88,7 @@ void fake_reset(void)
     fake.lock = lock;
     fake.changed = changed;
     fake.is_hanging = true;
-    atomic_store(&fake_time_scale, 1);
+    fake_start_time();
     fake.config[0] = 0x34;
     fake.config[1] = 0x12;
     fake.config[2] = 0xe8;
@@ -107,7 +107,7 @@ void fake_check_balance(void)
     const struct timespec pause = {.tv_nsec = 1000000};
 
     /* A helper that was late, and the last completions, end on threads of their own. */
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 120000; i++) {
         bool is_balanced = true;
         pthread_mutex_lock(&fake.lock);
         for (unsigned entry = 0; entry < fake.entry_count; entry++) {

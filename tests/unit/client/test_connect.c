@@ -208,7 +208,7 @@ static void a_driver_that_hangs_does_not_hang_the_search(void **state)
     assert_int_equal(fake.entries[hung].opens, 0);
     apple_dext_disconnect(port);
 
-    atomic_store(&fake_time_scale, 100);
+    fake_stop_time();
     assert_int_equal(apple_dext_connect_with_root(7, 0, 0, NULL, &reason), IO_OBJECT_NULL);
     assert_int_equal(fake.entries[hung].opens, 1);
     assert_int_equal(fake.entries[2].opens, 1); /* it need not be asked, then or now */
@@ -225,7 +225,7 @@ static void a_driver_that_hangs_in_identity_is_passed_over(void **state)
     (void)state;
     fake.entries[hung].call_hangs = true;
     fake.entries[alive].identity[0] = 8;
-    atomic_store(&fake_time_scale, 100);
+    fake_stop_time();
     io_connect_t port = apple_dext_connect(8, 0, 0);
     assert_int_not_equal(port, IO_OBJECT_NULL);
     assert_int_equal(fake.entries[alive].opens, 1);
@@ -238,7 +238,7 @@ static void opening_has_a_deadline(void **state)
 
     (void)state;
     fake.entries[2].open_hangs = true;
-    atomic_store(&fake_time_scale, 100);
+    fake_stop_time();
     assert_int_equal(apple_dext_connect_with_root(1, 0, 0, NULL, &reason), IO_OBJECT_NULL);
     assert_non_null(strstr(reason, "does not answer"));
     free(reason);

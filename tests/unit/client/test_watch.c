@@ -16,7 +16,7 @@
 
 #include "client_test.h"
 
-enum { WAIT_MS = 5000, EVENTS = 64 };
+enum { WAIT_MS = 120000, EVENTS = 64 };
 
 /* What a handler does, and what it saw. */
 struct witness {

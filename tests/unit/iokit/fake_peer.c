@@ -178,6 +178,7 @@ void fake_peer_start(struct fake_peer *peer)
     assert_int_equal(bind(peer->listener, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(peer->listener, 5), 0);
     setenv("DEXTLINK_SOCKET", peer->path, 1);
+    setenv("DEXTLINK_PATIENCE", "3600", 1);
     assert_int_equal(pthread_create(&peer->thread, NULL, peer_main, peer), 0);
 }
 

@@ -84,7 +84,7 @@ static void tap_bring(struct tap *tap)
 
 static void wait_for(atomic_uint *counter, unsigned value)
 {
-    for (int i = 0; i < 20000 && *counter < value; i++) {
+    for (int i = 0; i < 120000 && *counter < value; i++) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
     assert_int_equal(*counter, value);
@@ -92,7 +92,7 @@ static void wait_for(atomic_uint *counter, unsigned value)
 
 static void wait_for_references(struct tap *tap, int count)
 {
-    for (int i = 0; i < 20000 && tap->references != count; i++) {
+    for (int i = 0; i < 120000 && tap->references != count; i++) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
     assert_int_equal(tap->references, count);

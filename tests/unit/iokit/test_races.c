@@ -371,7 +371,7 @@ static void fork_meets_everything(void **state)
         int status = -1;
         pid_t child = fork();
         if (child == 0) {
-            alarm(20); /* a child that hangs dies of it */
+            alarm(120); /* a child that hangs dies of it */
             io_service_t none =
                 IOServiceGetMatchingService(kIOMainPortDefault, IOServiceMatching("IOService"));
             kern_return_t released = IOObjectRelease(service);

@@ -42,7 +42,7 @@ static int run_child(void (*body)(const void *), const void *argument)
         setrlimit(RLIMIT_CORE, &no_core);
         dup2(ends[1], STDERR_FILENO);
         signal(SIGSEGV, SIG_DFL);
-        alarm(20);
+        alarm(120);
         body(argument);
         _exit(0);
     }

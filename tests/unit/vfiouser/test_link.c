@@ -22,8 +22,8 @@
 #include "vfiouser/link.h"
 #include "vfiouser/share_check.h"
 
-#define PATIENCE_MS 300
-#define SYNC_MS     60
+#define PATIENCE_MS 120000 /* for answers that come */
+#define SHORT_MS    100    /* for those that do not */
 #define ADDRESS     UINT64_C(0x123456000)
 #define PIECE       64
 
@@ -66,7 +66,7 @@ static int set_up(void **state)
     struct world *world = calloc(1, sizeof(*world));
     vu_link_init(&world->link, NULL);
     world->link.patience_ms = PATIENCE_MS;
-    world->link.sync_patience_ms = SYNC_MS;
+    world->link.sync_patience_ms = PATIENCE_MS;
     world_connect(world, 0, VU_MAX_TRANSFER);
     *state = world;
     return 0;
@@ -234,6 +234,7 @@ static void what_is_kept_has_a_limit(void **state)
 {
     struct world *world = *state;
     pthread_t flood;
+    world->link.patience_ms = SHORT_MS;
     ask_start(world, false, PIECE);
     client_is_asked(world, ADDRESS, PIECE);
     assert_int_equal(pthread_create(&flood, NULL, flood_main, world), 0);
@@ -251,13 +252,14 @@ static void nothing_is_asked_while_a_command_is_in_hands(void **state)
     struct world *world = *state;
     struct vu_message message;
     char byte;
+    world->link.sync_patience_ms = SHORT_MS;
     client_sends(world, 1, VU_DEVICE_RESET, 0, NULL, 0);
     assert_int_equal(vu_link_receive(&world->link, &message), 0);
     ask_start(world, false, PIECE);
     assert_int_equal(ask_end(world), -EDEADLK);
     assert_int_equal(recv(world->client.fd, &byte, 1, MSG_DONTWAIT), -1);
     /* Once that is answered, it is asked. */
-    world->link.sync_patience_ms = 60000;
+    world->link.sync_patience_ms = PATIENCE_MS;
     ask_start(world, false, PIECE);
     sleep_ms(20);
     assert_int_equal(recv(world->client.fd, &byte, 1, MSG_DONTWAIT), -1);
@@ -270,6 +272,7 @@ static void nothing_is_asked_while_a_command_is_in_hands(void **state)
 static void a_command_ends_the_wait(void **state)
 {
     struct world *world = *state;
+    world->link.sync_patience_ms = SHORT_MS;
     ask_start(world, false, PIECE);
     uint16_t id = client_is_asked(world, ADDRESS, PIECE);
     client_sends(world, 1, VU_DEVICE_RESET, 0, NULL, 0);
@@ -289,7 +292,6 @@ static void who_answers_meanwhile_is_asked_meanwhile(void **state)
 {
     struct world *world = *state;
     struct vu_message message;
-    world->link.sync_patience_ms = 60000;
     ask_start(world, false, PIECE);
     uint16_t id = client_is_asked(world, ADDRESS, PIECE);
     client_sends(world, 1, VU_DEVICE_RESET, 0, NULL, 0);
@@ -306,6 +308,7 @@ static void one_that_is_deaf_is_asked_once(void **state)
 {
     struct world *world = *state;
     char byte;
+    world->link.patience_ms = SHORT_MS;
     ask_start(world, false, PIECE);
     uint16_t id = client_is_asked(world, ADDRESS, PIECE);
     assert_int_equal(ask_end(world), -ETIMEDOUT);
@@ -314,6 +317,7 @@ static void one_that_is_deaf_is_asked_once(void **state)
     client_answers(world, id, ADDRESS, PIECE, 1);
     client_sends(world, 3, VU_DEVICE_RESET, 0, NULL, 0);
     session_gets(world, 3); /* the answer before it was taken on the way */
+    world->link.patience_ms = PATIENCE_MS;
     ask_start(world, false, PIECE);
     client_answers(world, client_is_asked(world, ADDRESS, PIECE), ADDRESS, PIECE, 1);
     assert_int_equal(ask_end(world), 0);
@@ -339,7 +343,6 @@ static void the_end_comes_last(void **state)
 static void closing_ends_a_wait(void **state)
 {
     struct world *world = *state;
-    world->link.patience_ms = 60000;
     ask_start(world, false, PIECE);
     client_is_asked(world, ADDRESS, PIECE);
     vu_link_close(&world->link);
