@@ -14,7 +14,7 @@ import tempfile
 def run(program, socket):
     """Exit code and what was printed."""
     environment = {**os.environ, "DEXTLINK_SOCKET": socket}
-    done = subprocess.run([program], env=environment, capture_output=True, text=True, timeout=30,
+    done = subprocess.run([program], env=environment, capture_output=True, text=True, timeout=120,
                           check=False)
     return done.returncode, done.stdout, done.stderr
 
@@ -30,7 +30,7 @@ def main(dextd, factorial):
         os.read(ready, 1)
         with_host = run(factorial, socket)
         host.terminate()
-        host_code = host.wait(timeout=30)
+        host_code = host.wait(timeout=120)
         without_host = run(factorial, socket)
     good = (with_host[:2], host_code) == ((0, "device 1234:11e8, 10! = 3628800\n"), 0)
     print(f"{'ok' if good else 'not ok'} 1 - factorial through dextd")

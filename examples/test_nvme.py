@@ -55,19 +55,19 @@ class Host:
     def __exit__(self, *unused):
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=120)
 
     def run(self, program, *arguments):
         """Exit code, what was printed, complaints."""
         done = subprocess.run([program, "02:00.0", *arguments], capture_output=True, text=True,
-                              env={**os.environ, "DEXTLINK_SOCKET": self.socket}, timeout=60,
+                              env={**os.environ, "DEXTLINK_SOCKET": self.socket}, timeout=120,
                               check=False)
         return done.returncode, done.stdout, done.stderr
 
     def kill(self):
         """The host's power goes."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=120)
 
 
 INTRODUCTION = f"{'dextlink NVMe':40} serial {'DEXTLINK0001':20} blocks "
@@ -118,7 +118,7 @@ def is_exclusive(dextd, _nvme, folder):
         with tempfile.TemporaryDirectory(prefix="dextlink-nvme-") as second:
             with Host(dextd, second, f",drive={path}") as other:
                 text = other.process.stderr.read()
-                code = other.process.wait(timeout=30)
+                code = other.process.wait(timeout=120)
         is_up = host.is_ready and host.process.poll() is None
     return is_up and code != 0 and "in use by somebody else" in text, (code, text)
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "vfiouser
 import devices
 import vfiouser as vu
 
-SECONDS = 30
+SECONDS = 120
 RAM = 1 << 20
 
 

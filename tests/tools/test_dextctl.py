@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 
 import toolstest
 from toolstest import DEXTCTL, EDU, TESTDEV, Dextd, environment, run
@@ -296,9 +295,8 @@ class Served(Both, toolstest.ToolTest):
 
     def test_state_stays_between_runs(self):
         self.assert_fine(self.ctl("bar", "write", "01:00.0", "0", FACTORIAL, "6"))
-        deadline = time.monotonic() + 10
-        while self.ctl("bar", "read", "01:00.0", "0", STATUS).out != "0x00000000\n":
-            self.assertLess(time.monotonic(), deadline)
+        self.assertTrue(toolstest.wait_until(
+            lambda: self.ctl("bar", "read", "01:00.0", "0", STATUS).out == "0x00000000\n"))
         self.assertEqual(self.ctl("bar", "read", "01:00.0", "0", FACTORIAL).out, "0x000002d0\n")
 
 

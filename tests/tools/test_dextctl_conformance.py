@@ -29,9 +29,9 @@ CALL = re.compile(r"client=\d+ (\w+)\(([0-9a-fx,]*)\)")
 CODE = re.compile(r"`([a-z0-9]+\.[a-z0-9-]+)`")
 
 
-def conformance(*arguments, trace=None, socket=None):
+def conformance(*arguments, trace=None, socket=None, patience=toolstest.PATIENCE):
     if trace is None:
-        return run("conformance", *arguments, socket=socket)
+        return run("conformance", *arguments, socket=socket, patience=patience)
     done = subprocess.run([DEXTCTL, "conformance", *arguments], capture_output=True, text=True,
                           env=environment(socket) | {"DEXTLINK_TRACE": str(trace)}, check=False,
                           timeout=toolstest.SECONDS, stdin=subprocess.DEVNULL)
@@ -334,7 +334,7 @@ class Faults(toolstest.ToolTest):
     """Devices that are broken show in the tests of what is broken."""
 
     def assert_finds(self, fault, *names, device=TESTDEV, level="dma"):
-        result = conformance("--level", level, "--device", f"{device},fault={fault}")
+        result = conformance("--level", level, "--device", f"{device},fault={fault}", patience=None)
         self.assertEqual(result.status, 1, result.out)
         failed = {name for name, verdict, _ in parse_tap(self, result.out) if verdict == "failed"}
         self.assertEqual(set(names) - failed, set(), result.out)

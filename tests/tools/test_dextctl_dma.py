@@ -155,11 +155,12 @@ class Budget(toolstest.ToolTest):
             def used():
                 return self.assert_fine(run("dma", "budget", AT, socket=host.socket))
             self.assertNotIn("warning", used())
-            with subprocess.Popen([DEXTCTL, "dma", "soak", AT, "--seconds", "30", "--seed", "1"],
+            with subprocess.Popen([DEXTCTL, "dma", "soak", AT, "--seconds", "3600", "--seed", "1"],
                                   env=environment(host.socket), stdout=subprocess.PIPE,
                                   text=True) as soak:
                 soak.stdout.readline()
-                with subprocess.Popen([DEXTCTL, "dma", "budget", AT, "-i", "0.01", "-s", "25"], text=True,
+                with subprocess.Popen([DEXTCTL, "dma", "budget", AT, "-i", "0.01", "-s",
+                                       str(toolstest.SECONDS)], text=True,
                                       env=environment(host.socket), stdout=subprocess.PIPE) as meter:
                     warned = any(line.endswith("warning\n") and float(line.split()[-3]) >= 80
                                  for line in meter.stdout if " s  regions" in line)

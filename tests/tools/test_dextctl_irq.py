@@ -15,9 +15,9 @@ AT = "02:00.0"
 TABLE, ENTRY_BYTES, CONTROL = 0x8000, 16, 12  # testdev's MSI-X table; an entry's mask bit
 
 
-def irq(*arguments, device=TESTDEV):
+def irq(*arguments, device=TESTDEV, **options):
     address = device.split("addr=")[1].split(",")[0]
-    return run("irq", arguments[0], address, *arguments[1:], "--device", device)
+    return run("irq", arguments[0], address, *arguments[1:], "--device", device, **options)
 
 
 class Test(toolstest.ToolTest):
@@ -90,7 +90,7 @@ class Test(toolstest.ToolTest):
 
     def test_silent_vectors(self):
         """Nothing arrives at all: known after one round, and masking tells nothing."""
-        result = irq("test", device=TESTDEV + ",vectors=4,fault=interrupts")
+        result = irq("test", device=TESTDEV + ",vectors=4,fault=interrupts", patience=None)
         self.assertEqual(result.status, 1)
         self.assertRegex(result.out, r"(?m)^failed +arrived +0 of 4 fired on 4 vectors: "
                                      r"vectors 0, 1, 2, 3$")
@@ -140,7 +140,7 @@ class Test(toolstest.ToolTest):
 class Rates(toolstest.ToolTest):
     def test_of_a_timer(self):
         """testdev's timer fires vectors 0 to 3 in turn, 1000 a second, for as long as it takes: those
-        of a vector that is still pending become one."""
+        of a vector that is still pending become one, and a timer that is late catches up."""
         with Dextd(TESTDEV) as host:
             with subprocess.Popen([DEXTCTL, "irq", "watch", AT, "--interval", "0.1", "--count", "200",
                                    "--json"], env=environment(host.socket), text=True,
@@ -148,7 +148,7 @@ class Rates(toolstest.ToolTest):
                 # nothing is printed before it watches: its claim is what to wait for
                 self.wait_for_claim(host)
                 for offset, value, width in (("0x10c", "4", "4"), ("0x110", "1000000", "8"),
-                                             ("0x118", "60000", "4"), ("0x11c", "1", "4")):
+                                             ("0x118", "3600000", "4"), ("0x11c", "1", "4")):
                     self.assert_fine(run("bar", "write", AT, "0", offset, value, "-w", width,
                                          socket=host.socket))
                 out, _ = watcher.communicate(timeout=toolstest.SECONDS)
@@ -159,24 +159,30 @@ class Rates(toolstest.ToolTest):
         self.assertIsNone(lines[-1]["latency_us"])
         rates = [rate for line in lines[:-1] for rate in line["rates"].items()]
         self.assertTrue({vector for vector, _ in rates} <= {"0", "1", "2", "3"})
-        self.assertTrue(all(0 < rate < 2000 for _, rate in rates))
+        self.assertTrue(all(0 < rate for _, rate in rates))
 
     def wait_for_claim(self, host):
-        for _ in range(200):
-            with subprocess.Popen(
-                    [DEXTCTL, "config", "read", AT, "CAP_MSIX+2.W"], env=environment(host.socket),
-                    stdout=subprocess.PIPE, text=True) as look:
-                out, _ = look.communicate(timeout=toolstest.SECONDS)
-            if int(out, 16) & 0x8000:  # MSI-X enabled: the watcher has set up its interrupts
-                return
-        self.fail("the watcher never set up its interrupts")
+        def is_set_up():  # MSI-X enabled: the watcher has set up its interrupts
+            control = run("config", "read", AT, "CAP_MSIX+2.W", socket=host.socket)
+            return int(self.assert_fine(control), 16) & 0x8000
+        self.assertTrue(toolstest.wait_until(is_set_up))
+
+    def first_rates(self, *options):
+        """The first line of rates that tells of interrupts, or of none."""
+        with subprocess.Popen([DEXTCTL, "irq", "watch", AT, "--device", TESTDEV, *options],
+                              env=environment(), stdout=subprocess.PIPE, text=True) as watcher:
+            lines = [watcher.stdout.readline() for _ in range(2)]
+            while "--fire" in options and lines[-1].endswith("none\n"):
+                lines.append(watcher.stdout.readline())
+            watcher.send_signal(signal.SIGINT)
+            watcher.communicate(timeout=toolstest.SECONDS)
+        self.assertEqual(watcher.returncode, 0)
+        return lines[-1]
 
     def test_text(self):
-        out = self.assert_fine(irq("watch", "--fire", "--seconds", "0.35", "--interval", "0.1"))
-        lines = out.splitlines()
-        self.assertRegex(lines[1], r"^ +[\d.]+ ms  \d+: [\d.]+/s")
-        out = self.assert_fine(irq("watch", "--seconds", "0.1", "--interval", "0.04"))
-        self.assertRegex(out.splitlines()[1], r"^ +[\d.]+ ms  none$")
+        self.assertRegex(self.first_rates("--fire", "--count", "1000000", "--interval", "0.1"),
+                         r"^ +[\d.]+ ms  \d+: [\d.]+/s")
+        self.assertRegex(self.first_rates("--interval", "0.04"), r"^ +[\d.]+ ms  none$")
 
 
 if __name__ == "__main__":

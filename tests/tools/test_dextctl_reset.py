@@ -109,17 +109,19 @@ class Consent(toolstest.ToolTest):
 
     def test_other_clients_and_their_regions(self):
         with Dextd(TESTDEV) as host:
-            with subprocess.Popen([DEXTCTL, "dma", "soak", AT, "--seconds", "40"],
+            with subprocess.Popen([DEXTCTL, "dma", "soak", AT, "--seconds", "3600"],
                                   env=environment(host.socket), stdout=subprocess.PIPE,
                                   text=True) as soak:
                 soak.stdout.readline()
-                for _ in range(100):
-                    got = json.loads(self.assert_fine(run("reset", AT, "--dry-run", "--json",
-                                                          socket=host.socket)))
-                    if got["regions"]:
-                        break
+                plans = []
+
+                def has_regions():
+                    plans.append(json.loads(self.assert_fine(run(
+                        "reset", AT, "--dry-run", "--json", socket=host.socket))))
+                    return plans[-1]["regions"]
+                self.assertTrue(toolstest.wait_until(has_regions))
+                got = plans[-1]
                 self.assertEqual(got["clients"], f"pid {soak.pid}, dextctl")
-                self.assertGreater(got["regions"], 0)
                 self.assertTrue(got["needs_consent"])
                 refused = run("reset", AT, socket=host.socket)
                 soak.send_signal(signal.SIGINT)

@@ -89,7 +89,7 @@ class Trace(toolstest.ToolTest):
         self.assertEqual(hops[-4:], ["backend", "provider", "dext", "iokit"])
         self.assertEqual([line[4] for line in lines if line[2] == reads[0][2]][-1],
                          "selector=8 -> 0x0 (0x11e81234)")
-        times = [float(line[0]) for line in lines]
+        times = [float(line[0]) for line in lines if line[2] == reads[0][2]]
         self.assertEqual(times, sorted(times))
 
     def test_json_lines(self):

@@ -157,11 +157,8 @@ class Serving(toolstest.ToolTest):
             for _ in range(5):
                 self.assert_fine(run("irq", "watch", "01:00.0", "--fire", "-n", "1",
                                      socket=host.socket))
-            for _ in range(100):
-                if len(list(descriptors.iterdir())) <= before:
-                    break
-                signal.sigtimedwait([], 0.05)
-            self.assertLessEqual(len(list(descriptors.iterdir())), before)
+            self.assertTrue(toolstest.wait_until(
+                lambda: len(list(descriptors.iterdir())) <= before))
 
 
 if __name__ == "__main__":

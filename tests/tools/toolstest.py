@@ -69,9 +69,10 @@ def environment(socket=None, patience=PATIENCE):
     return clean
 
 
-def run(*arguments, socket=None, program=DEXTCTL, log=None, **options):
-    """Run a program to its end; log is for DEXTLINK_LOG."""
-    variables = environment(socket) | ({} if log is None else {"DEXTLINK_LOG": log})
+def run(*arguments, socket=None, program=DEXTCTL, log=None, patience=PATIENCE, **options):
+    """Run a program to its end; log is for DEXTLINK_LOG, patience None where what it waits for does
+    not come."""
+    variables = environment(socket, patience) | ({} if log is None else {"DEXTLINK_LOG": log})
     done = subprocess.run([program, *map(str, arguments)], env=variables,
                           capture_output=True, text=True, timeout=SECONDS, check=False,
                           stdin=subprocess.DEVNULL, **options)

@@ -12,6 +12,7 @@
 #include "embedded.h"
 #include "instance.h"
 #include "output.h"
+#include "patience.h"
 
 static const struct conformance_group *const groups[] = {
     &conformance_look,   &conformance_counts,  &conformance_config, &conformance_bar,
@@ -177,6 +178,7 @@ static int run_selected(struct conformance *run, const struct selection *selecti
     if (!report) {
         return failure(NULL, "out of memory");
     }
+    conformance_patience = patience(conformance_patience);
     for (int level = 0; level < LEVEL_COUNT; level++) {
         for (size_t i = 0; i < GROUP_COUNT; i++) {
             for (size_t j = 0; j < groups[i]->count; j++) {

@@ -13,6 +13,7 @@
 #include "embedded.h"
 #include "instance.h"
 #include "output.h"
+#include "patience.h"
 
 #define IOVA_SOURCE       UINT64_C(0x100000)
 #define IOVA_TARGET       UINT64_C(0x200000)
@@ -141,7 +142,7 @@ static bool compute(struct demo *demo, struct saying *saying)
                      ~LIVENESS_WORD);
     }
     engine_write(edu, EDU_FACTORIAL, FACTORIAL_OF);
-    if (!engine_wait(edu, EDU_STATUS, EDU_STATUS_COMPUTING, 0, REGISTER_SECONDS)) {
+    if (!engine_wait(edu, EDU_STATUS, EDU_STATUS_COMPUTING, 0, patience(REGISTER_SECONDS))) {
         return blame(saying, "the factorial did not finish");
     }
     uint32_t result = engine_read(edu, EDU_FACTORIAL);
@@ -240,13 +241,14 @@ static bool take_interrupt(struct demo *demo, uint32_t reason, struct saying *sa
 {
     uint64_t pending[4] = {0};
     kern_return_t code = KERN_SUCCESS;
-    enum notice_result result = notice_wait(&demo->notice, INTERRUPT_SECONDS, pending, &code);
+    double longest = patience(INTERRUPT_SECONDS);
+    enum notice_result result = notice_wait(&demo->notice, longest, pending, &code);
 
     if (result == NOTICE_FAILED) {
         return blame_code(saying, code, "cannot read pending interrupts");
     }
     if (result != NOTICE_PENDING) {
-        return blame(saying, "no interrupt within %.0f s", INTERRUPT_SECONDS);
+        return blame(saying, "no interrupt within %.0f s", longest);
     }
     if (pending[0] != 1 || pending[1] || pending[2] || pending[3]) {
         return blame(saying, "pending words 0x%" PRIx64 " ..., want vector 0 alone", pending[0]);

@@ -10,15 +10,16 @@
 
 #include "doctor.h"
 #include "engine.h"
+#include "patience.h"
 
-#define CAP_ID_MSI   0x05
-#define CAP_ID_MSIX  0x11
-#define CAP_CONTROL  0x02
-#define MSIX_ENABLE  0x8000
-#define VECTORS_MOST 256   /* that the driver registers */
-#define ARRIVE_MS    500.0 /* for one fired vector; a machine under load takes some */
-#define PAUSE_NS     50000
-#define FIRE_MAX     64
+#define CAP_ID_MSI     0x05
+#define CAP_ID_MSIX    0x11
+#define CAP_CONTROL    0x02
+#define MSIX_ENABLE    0x8000
+#define VECTORS_MOST   256 /* that the driver registers */
+#define ARRIVE_SECONDS 0.5 /* for one fired vector; a machine under load takes some */
+#define PAUSE_NS       50000
+#define FIRE_MAX       64
 
 /* Vectors the device has; 0 when it has no messages. */
 static unsigned int device_vectors(const struct patient *patient, const char **kind)
@@ -65,7 +66,7 @@ static void on_wake(void *opaque)
 static bool arrives(const struct patient *patient, uint32_t vector)
 {
     const struct timespec pause = {.tv_nsec = PAUSE_NS};
-    double deadline = now_ms() + ARRIVE_MS;
+    double deadline = now_ms() + patience(ARRIVE_SECONDS) * 1e3;
     do {
         uint64_t pending[4] = {0};
         if (apple_dext_read_pending_irqs(patient->session.connection, pending) != KERN_SUCCESS) {
@@ -97,13 +98,13 @@ static void fire_all(struct patient *patient, struct doctor_step *step, struct e
             doctor_fail(step, FINDING_IRQ_LOST,
                         "vector %" PRIu32 " of %" PRIu32
                         " was fired and did not arrive within %.0f ms",
-                        vector, granted, ARRIVE_MS);
+                        vector, granted, patience(ARRIVE_SECONDS) * 1e3);
             break;
         }
         worst = now_ms() - start > worst ? now_ms() - start : worst;
     }
     /* The wake-up of the first vector comes by another path than its bit. */
-    for (double end = now_ms() + ARRIVE_MS;
+    for (double end = now_ms() + patience(ARRIVE_SECONDS) * 1e3;
          notify && step->result != DOCTOR_FAILED && !atomic_load(&woken) && now_ms() < end;) {
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
     }

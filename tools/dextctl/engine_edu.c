@@ -5,6 +5,8 @@
  */
 #include "edu.h"
 
+#include "patience.h"
+
 #define DMA_SOURCE    0x80
 #define DMA_TARGET    0x88
 #define DMA_COUNT     0x90
@@ -29,9 +31,9 @@ static void start(struct engine *engine, uint64_t source, uint64_t target, uint6
 
 static const char *finish(struct engine *engine)
 {
-    return engine_wait(engine, DMA_COMMAND, DMA_RUN, 0, DMA_SECONDS)
+    return engine_wait(engine, DMA_COMMAND, DMA_RUN, 0, patience(DMA_SECONDS))
                ? NULL
-               : "its DMA engine did not finish within 5 s";
+               : "its DMA engine did not finish in time";
 }
 
 const char *edu_pull(struct engine *engine, uint64_t bus_address, uint64_t bytes)

@@ -5,6 +5,8 @@
  */
 #include "engine.h"
 
+#include "patience.h"
+
 #include <stddef.h>
 
 #define REG_FIRE             0x100 /* the vector */
@@ -42,8 +44,8 @@ static const char *copy(struct engine *engine, uint64_t source, uint64_t target,
     engine_write64(engine, REG_COPY_DESTINATION, target);
     engine_write64(engine, REG_COPY_LENGTH, bytes);
     engine_write(engine, REG_COPY_COMMAND, OPERATION_COPY);
-    double waited = 0;
-    while (engine_read(engine, REG_COPY_STATUS) == STATUS_RUNNING && waited < COPY_SECONDS) {
+    double waited = 0, longest = patience(COPY_SECONDS);
+    while (engine_read(engine, REG_COPY_STATUS) == STATUS_RUNNING && waited < longest) {
         engine_wait(engine, REG_COPY_STATUS, STATUS_ALL, STATUS_DONE, POLL_SECONDS);
         waited += POLL_SECONDS;
     }
@@ -51,7 +53,7 @@ static const char *copy(struct engine *engine, uint64_t source, uint64_t target,
     if (status == STATUS_DONE) {
         return NULL;
     }
-    return status == STATUS_RUNNING ? "its copy engine did not finish within 30 s"
+    return status == STATUS_RUNNING ? "its copy engine did not finish in time"
                                     : error_text(engine_read(engine, REG_COPY_ERROR));
 }
 

@@ -14,10 +14,11 @@
 #include "latency.h"
 #include "notice.h"
 #include "output.h"
+#include "patience.h"
 
 #define FOREVER       1e9
-#define FIRE_COUNT    10  /* with --fire and no --count */
-#define FIRE_SECONDS  5.0 /* for one fired interrupt to arrive */
+#define FIRE_COUNT    10 /* with --fire and no --count */
+#define FIRE_SECONDS  5.0
 #define FIRE_PAUSE_NS 100000000
 
 struct watch {
@@ -32,6 +33,7 @@ struct watch {
     double start_ms;
     double told_ms;
     double fired_ms;
+    double longest; /* seconds for one fired interrupt to arrive */
     uint32_t fired; /* the vector that is on its way; IRQ_VECTORS: none */
     struct latency latency;
 };
@@ -184,11 +186,11 @@ static void fire_next(struct watch *watch)
 static bool is_over(struct watch *watch, const struct session *session, int *status)
 {
     bool is_late = watch->fires && watch->fired < IRQ_VECTORS &&
-                   now_ms() - watch->fired_ms > FIRE_SECONDS * 1e3;
+                   now_ms() - watch->fired_ms > watch->longest * 1e3;
 
     if (is_late && seconds_left(watch) > 0) {
         *status = failure(session->name, "vector %" PRIu32 " fired but did not arrive in %.0f s",
-                          watch->fired, FIRE_SECONDS);
+                          watch->fired, watch->longest);
         return true;
     }
     if (seconds_left(watch) > 0) {
@@ -212,7 +214,7 @@ static int watch_loop(struct watch *watch, const struct session *session)
         double left = until_rates(watch, seconds_left(watch));
 
         switch (notice_wait(&watch->notice,
-                            watch->fires && left > FIRE_SECONDS ? FIRE_SECONDS : left, pending,
+                            watch->fires && left > watch->longest ? watch->longest : left, pending,
                             &code)) {
         case NOTICE_PENDING:
             report_all(watch, pending);
@@ -253,7 +255,10 @@ static int open_engine(struct watch *watch, const struct session *session)
 int irq_run_watch(const struct session *session, const struct options *options,
                   const struct arguments *arguments)
 {
-    struct watch watch = {.options = options, .wanted = options->count, .fired = IRQ_VECTORS};
+    struct watch watch = {.options = options,
+                          .wanted = options->count,
+                          .fired = IRQ_VECTORS,
+                          .longest = patience(FIRE_SECONDS)};
     const struct sigaction stop = {.sa_handler = on_signal};
 
     (void)arguments;

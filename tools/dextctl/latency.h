@@ -9,7 +9,7 @@
 #include <json-c/json.h>
 #include <stddef.h>
 
-#define LATENCY_BUCKETS 24 /* below 1 us, below 2 us, ... */
+#define LATENCY_BUCKETS 32 /* below 1 us, below 2 us, ... */
 
 struct latency {
     double *samples_us; /* owned */
