@@ -26,6 +26,8 @@ typedef struct DextHostOptions {
     uint32_t page_size; /* what clients see as vm_page_size: 4096, 16384 or 0 (the machine's) */
     bool access_open;   /* unclaimed clients may access, as on the real dext (reads give ones) */
     const char *group;  /* socket: name of a group whose members may connect; NULL = own uid only */
+    uint32_t per_client; /* socket: channels (connections to the host and open user clients) that
+                          * one client process, or another user, may have; 2 to 65,536, 0 (1,024) */
 } DextHostOptions;
 
 /* What a host holds at this moment: for tests and for people. */
@@ -39,7 +41,7 @@ typedef struct DextHostUsage {
 
 /**
  * Make a host without devices. options may be NULL.
- * Returns NULL with *errp set: bad page size, out of memory.
+ * Returns NULL with *errp set: bad page size or per_client, out of memory.
  */
 DextHost *dext_host_create(const DextHostOptions *options, char **errp);
 

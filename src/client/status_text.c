@@ -31,7 +31,8 @@ static const struct status_meaning meanings[] = {
     {kIOReturnNoSpace, "no space: the DMA slots (65,536) or the DMA aperture (about 1.5 GiB) are "
                        "used up or too small"},
     {kIOReturnNoResources,
-     "no resources: the DMA aperture or the interrupt vectors are used up, or no thread is left"},
+     "no resources: the DMA aperture, the interrupt vectors or what one client may have open "
+     "(dextd --per-client) are used up, or no thread is left"},
     {kIOReturnNotAligned,
      "not aligned, which here means fragmented: the host could not map this memory as one bus "
      "segment; or an address or size is not a multiple of the page size (16 KiB)"},

@@ -123,13 +123,26 @@ void connection_stop(struct connection *connection)
     pthread_rwlock_unlock(&connection->lock);
 }
 
+void connection_give_share(struct connection *connection, struct quota_share *share)
+{
+    pthread_mutex_lock(&connection->session->lock);
+    bool is_closed = !connection->service; /* the host ends */
+    connection->share = is_closed ? NULL : share;
+    pthread_mutex_unlock(&connection->session->lock);
+    if (is_closed) {
+        quota_give(&connection->session->host->quota, share);
+    }
+}
+
 void connection_close(struct connection *connection)
 {
     connection_stop(connection);
     struct session *session = connection->session;
     pthread_mutex_lock(&session->lock);
     struct service *service = connection->service;
+    struct quota_share *share = connection->share;
     connection->service = NULL;
+    connection->share = NULL;
     if (service) {
         TAILQ_REMOVE(&session->connections, connection, session_link);
     }
@@ -139,6 +152,7 @@ void connection_close(struct connection *connection)
         connection_leave_service(connection, service);
         service_put(service);
     }
+    quota_give(&session->host->quota, share); /* before CLOSE is answered: the next OPEN has room */
 }
 
 /* Asynchronous calls: the token that travels through the dext stands for where to complete. */

@@ -17,6 +17,7 @@
 #include "wire/protocol.h"
 #include "wire/words.h"
 
+struct quota_share;
 struct session;
 
 #define CONNECTION_ASYNC_MAX 16 /* asynchronous calls of one client that may be outstanding */
@@ -40,6 +41,7 @@ struct connection {
     bool is_claimed;            /* under service->lock: what the registry says */
     pthread_rwlock_t lock;      /* shared: calls; exclusive: mapping, stopping. Guards client */
     struct dext_client *client; /* NULL once stopped */
+    struct quota_share *share;  /* a place of its client's, NULL in this process; session->lock */
     struct client_hold hold;    /* of a batch; under the dext's lock */
     int socket;                 /* call channel, -1 when it is local; under session->lock */
     pthread_mutex_t async_lock; /* leaf; the two below */
@@ -51,6 +53,9 @@ struct connection {
  * kIOReturnNoDevice terminated; codes of dext_client_open; kIOReturnNoMemory. */
 IOReturn connection_open(struct session *session, struct service *service, uint32_t type,
                          struct connection **out);
+
+/** Hand over the place that its client has taken for it: given back when it is closed. */
+void connection_give_share(struct connection *connection, struct quota_share *share);
 
 struct connection *connection_get(struct connection *connection);
 void connection_put(struct connection *connection);

@@ -22,6 +22,11 @@
 #include "host/session.h"
 #include "model/replay.h"
 
+/* Channels of one client: a control channel and 1,023 user clients, and more where that is wanted.
+ */
+#define HOST_PER_CLIENT      1024u
+#define HOST_PER_CLIENT_MOST 65536u
+
 int host_fail(char **errp, int code, const char *format, ...)
 {
     if (errp) {
@@ -114,6 +119,12 @@ static int host_set_options(DextHost *host, const DextHostOptions *options, char
         return host_fail(errp, EINVAL, "page size %u: this machine's pages are larger", page_size);
     }
     host->page_size = page_size;
+    uint32_t most = options ? options->per_client : 0;
+    if (most == 1 || most > HOST_PER_CLIENT_MOST) {
+        return host_fail(errp, EINVAL, "%u channels for a client: takes 2 to %u", most,
+                         HOST_PER_CLIENT_MOST);
+    }
+    host->quota.most = most ? most : HOST_PER_CLIENT;
     host->access_open = options && options->access_open;
     if (options && options->group && !(host->group = strdup(options->group))) {
         return host_fail(errp, ENOMEM, "out of memory");
@@ -132,6 +143,7 @@ DextHost *dext_host_create(const DextHostOptions *options, char **errp)
     TAILQ_INIT(&host->sessions);
     pthread_mutex_init(&host->lock, NULL);
     thread_group_init(&host->threads);
+    quota_init(&host->quota, HOST_PER_CLIENT);
     if (host_set_options(host, options, errp)) {
         goto fail;
     }
@@ -453,6 +465,7 @@ void dext_host_destroy(DextHost *host)
     worker_destroy(host->worker);
     registry_destroy(host->registry);
     thread_group_destroy(&host->threads);
+    quota_destroy(&host->quota);
     pthread_mutex_destroy(&host->lock);
     free(host->group);
     free(host);

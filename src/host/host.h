@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "dext-host.h"
+#include "host/quota.h"
 #include "host/registry.h"
 #include "host/service.h"
 #include "host/worker.h"
@@ -27,6 +28,7 @@ struct DextHost {
     struct service_owner owner;
     struct worker *worker;
     struct thread_group threads;
+    struct quota quota; /* of clients in other processes */
     uint32_t page_size;
     bool access_open;
     char *group;

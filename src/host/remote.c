@@ -21,6 +21,7 @@
 #include "base/status.h"
 #include "host/call_channel.h"
 #include "host/host.h"
+#include "host/quota.h"
 #include "host/session.h"
 
 /* Events a client has not taken yet; the kernel keeps about as many messages before it drops. */
@@ -34,6 +35,7 @@ struct queued_event {
 struct remote_client {
     struct DextHost *host;
     struct session *session;
+    struct quota_share *share; /* of the client's, one place for the control channel */
     int control;
     int pid_fd;  /* -1 where the kernel has none: then the sockets alone tell of death */
     int wake_fd; /* eventfd: there are queued events, or the host ends */
@@ -193,6 +195,24 @@ static bool remote_greet(struct remote_client *client)
     return remote_answer(client);
 }
 
+/* OPEN, which costs a thread and descriptors: there may be none left for this client. */
+static void remote_open(struct remote_client *client)
+{
+    struct connection *opened = NULL;
+    if (quota_take_more(&client->host->quota, client->share)) {
+        wire_message_answer(&client->reply, &client->request);
+        client->reply.header.status = kIOReturnNoResources;
+        return;
+    }
+    session_request(client->session, &client->request, &client->reply, &opened);
+    if (!opened) {
+        quota_give(&client->host->quota, client->share);
+        return;
+    }
+    connection_give_share(opened, client->share);
+    remote_opened(client, opened);
+}
+
 static bool remote_serve_request(struct remote_client *client)
 {
     struct connection *opened = NULL;
@@ -207,9 +227,10 @@ static bool remote_serve_request(struct remote_client *client)
     if (!client->is_greeted || client->request.header.type == WIRE_HELLO) {
         return remote_greet(client);
     }
-    session_request(client->session, &client->request, &client->reply, &opened);
-    if (opened) {
-        remote_opened(client, opened);
+    if (client->request.header.type == WIRE_OPEN) {
+        remote_open(client);
+    } else {
+        session_request(client->session, &client->request, &client->reply, &opened);
     }
     return remote_answer(client);
 }
@@ -276,6 +297,7 @@ static void remote_client_free(struct remote_client *client)
         close(client->wake_fd);
     }
     close(client->control);
+    quota_give(&client->host->quota, client->share);
     free(client);
 }
 
@@ -288,14 +310,35 @@ static void remote_client_main(void *argument)
     remote_client_free(client);
 }
 
+/* The answer to a HELLO that nobody waits for: whoever waited could be kept waiting. */
+static void remote_refuse(int fd)
+{
+    struct wire_message refusal;
+    wire_message_init(&refusal);
+    wire_message_reset(&refusal, WIRE_HELLO);
+    refusal.header.status = kIOReturnNoResources;
+    wire_put_u32(&refusal, WIRE_VERSION);
+    wire_put_u32(&refusal, 0);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    wire_send(fd, &refusal);
+    wire_message_destroy(&refusal);
+}
+
 int remote_client_start(struct DextHost *host, int fd, const struct client_owner *owner)
 {
-    struct remote_client *client = calloc(1, sizeof(*client));
+    struct quota_share *share;
+    int refused = quota_take(&host->quota, owner, &share);
+    if (refused == -EDQUOT) {
+        remote_refuse(fd);
+    }
+    struct remote_client *client = refused ? NULL : calloc(1, sizeof(*client));
     if (!client) {
+        quota_give(&host->quota, share);
         close(fd);
-        return -ENOMEM;
+        return refused ? refused : -ENOMEM;
     }
     client->host = host;
+    client->share = share;
     client->control = fd;
     fcntl(fd, F_SETFL, O_NONBLOCK);
     client->event = -1;

@@ -11,7 +11,7 @@
 struct DextHost;
 
 /** Serve a connected socket on a thread of the host; owns fd from here on, also on failure.
- * 0, -ENOMEM, -errno. */
+ * 0, -ENOMEM, -errno; -EDQUOT: the client has as many channels as it may have, and is told. */
 int remote_client_start(struct DextHost *host, int fd, const struct client_owner *owner);
 
 #endif

@@ -45,7 +45,7 @@ static void server_accept(struct server *server)
         return;
     }
     int error = remote_client_start(server->host, steal_fd(&fd), &owner);
-    if (error) {
+    if (error && error != -EDQUOT) { /* which is the client's affair, and has been logged */
         log_error("host", "client %d: cannot be served: %s", (int)owner.pid, strerror(-error));
     }
 }

@@ -92,7 +92,7 @@ static int greeting_exchange(int fd, uint64_t deadline_ns, struct wire_message *
     wire_put_u32(&request, WIRE_VERSION);
     int error = request.is_bad ? -ENOMEM : wire_send_until(fd, deadline_ns, &request);
     wire_message_destroy(&request);
-    if (!error) {
+    if (!error || error == -EPIPE) { /* whom it refuses it tells why before it hangs up */
         error = wire_receive_until(fd, deadline_ns, reply);
     }
     if (!error && (reply->header.type != WIRE_HELLO || reply->header.sequence != 0)) {
@@ -133,7 +133,8 @@ static int greeting_talk(int fd, const char *path, uint64_t deadline_ns,
         wire_no_host_note("the dextd at %s refuses this program: %s", path,
                           reply.header.status == kIOReturnUnsupported
                               ? "it speaks another version; install both from one release"
-                              : "it has no descriptors left");
+                              : "it has no room for another channel of this "
+                                "client (dextd --per-client), or no descriptors left");
         error = -EPROTO;
     } else if (!error) {
         error = greeting_read(&reply, greeting);

@@ -43,7 +43,9 @@ class CommandLine(toolstest.ToolTest):
     def test_wrong_options(self):
         for option, value in (("--page-size", "8192"), ("--access", "shut"), ("--ready-fd", "x"),
                               ("--ready-fd", "-1"), ("--ready-fd", "999"), ("--socket", ""),
-                              ("--group", "")):
+                              ("--group", ""), ("--per-client", "1"), ("--per-client", "65537"),
+                              ("--per-client", "many"), ("--per-client", "8x"),
+                              ("--per-client", ""), ("--per-client", "9" * 30)):
             self.check(2, ["--device", EDU, option, value], option, f'"{value}"')
         self.check(2, ["--device", EDU, "stray"], '"stray"')
         for arguments in (["--frobnicate"], ["--device"]):

@@ -444,7 +444,14 @@ class Client(Channel):
         return make(sock, *arguments)
 
     def hello(self):
-        reply = self.request(HELLO, u32(VERSION))
+        """Greet. A host may refuse the connection before it has read who greets: with sequence 0."""
+        try:
+            self.send(HELLO, u32(VERSION))
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the refusal has come already
+        reply = self.receive()
+        if reply.type != HELLO or reply.sequence not in (0, self.sequence):
+            raise ValueError(f"HELLO: {reply}")
         if reply.status:
             raise Refused(reply.status)
         reader = Reader(reply.payload)

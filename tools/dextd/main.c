@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon.h"
@@ -37,6 +38,17 @@ static int block_signals(sigset_t *set)
         error = errno;
     }
     return error == 0 ? 0 : report(NULL, -error);
+}
+
+/* Each channel of a client takes descriptors, and where the soft limit is what select can wait for,
+ * one client could have them all. Nothing here waits by select. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 static int start(DextHost *host, const struct options *options)
@@ -80,6 +92,7 @@ static int run(const struct options *options)
         .page_size = options->page_size,
         .access_open = options->access_open,
         .group = options->group,
+        .per_client = options->per_client,
     };
     sigset_t signals;
     char *cause = NULL;
@@ -87,6 +100,7 @@ static int run(const struct options *options)
     if (block_signals(&signals) != 0) {
         return EXIT_CANNOT_SERVE;
     }
+    raise_descriptor_limit();
     DextHost *host = dext_host_create(&host_options, &cause);
     if (!host) {
         report(cause, -ENOMEM);

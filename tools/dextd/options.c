@@ -5,6 +5,7 @@
  */
 #include "options.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ enum {
     OPT_PAGE_SIZE,
     OPT_ACCESS,
     OPT_GROUP,
+    OPT_PER_CLIENT,
     OPT_READY_FD,
     OPT_VERSION,
 };
@@ -29,6 +31,7 @@ static const struct option long_options[] = {
     {"page-size", required_argument, NULL, OPT_PAGE_SIZE},
     {"access", required_argument, NULL, OPT_ACCESS},
     {"group", required_argument, NULL, OPT_GROUP},
+    {"per-client", required_argument, NULL, OPT_PER_CLIENT},
     {"ready-fd", required_argument, NULL, OPT_READY_FD},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
@@ -50,6 +53,8 @@ static const char help_text[] =
     "  --page-size N       the page size clients see: 4096 or 16384; default: the machine's\n"
     "  --access open       unclaimed clients may access devices, as on the real dext\n"
     "  --group NAME        members of this group may connect too, not only your own user\n"
+    "  --per-client N      channels that one client process, or another user, may have: its\n"
+    "                      connections and what they have open; 2 to 65536, default 1024\n"
     "  --ready-fd N        write a newline to file descriptor N and close it once serving\n"
     "  -v, --verbose       log what happens to stderr; twice for more\n"
     "  -h, --help          print this\n"
@@ -104,6 +109,19 @@ static enum options_result run_if(bool is_right)
     return is_right ? OPTIONS_RUN : OPTIONS_WRONG;
 }
 
+static bool parse_per_client(const char *text, uint32_t *count)
+{
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || number < 2 || number > 65536) {
+        wrong("--per-client", text, "want a number of channels, 2 to 65536");
+        return false;
+    }
+    *count = (uint32_t)number;
+    return true;
+}
+
 static enum options_result parse_one(struct options *options, int option, const char *value)
 {
     switch (option) {
@@ -124,6 +142,8 @@ static enum options_result parse_one(struct options *options, int option, const 
     case OPT_GROUP:
         options->group = value;
         return *value ? OPTIONS_RUN : wrong("--group", value, "want a group name");
+    case OPT_PER_CLIENT:
+        return run_if(parse_per_client(value, &options->per_client));
     case OPT_READY_FD:
         return run_if(daemon_parse_ready_fd("dextd", value, &options->ready_fd));
     case 'v':

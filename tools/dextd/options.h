@@ -17,6 +17,7 @@ struct options {
     const char *socket;
     const char *group;
     uint32_t page_size;
+    uint32_t per_client; /* 0: not given */
     bool access_open;
     int ready_fd; /* -1: nobody waits */
     int verbosity;
