@@ -84,8 +84,8 @@ static const char help[] =
     "          from a vector that fires in the device to its handler, beside eventfd and futex "
     "wakes;\n"
     "          to a client that polls, beside a store that another process spins on\n"
-    "  nvme    reads and writes of an NVMe device in memory and on a file, beside loops of pread,\n"
-    "          pwrite and io_uring on the same file\n"
+    "  nvme    reads and writes of an NVMe device in memory, on a file and on one past the page\n"
+    "          cache, beside loops of pread, pwrite and io_uring on the same files\n"
     "  startup dextd until it serves 1 and 256 devices, dextctl list, and what libappledext adds "
     "to a\n"
     "          program, beside /bin/true\n"
@@ -98,7 +98,7 @@ static const char help[] =
     "  --live N            live regions at most, of 1, 1000 and 60000 (60000)\n"
     "  --milliseconds N    of each NVMe figure (250)\n"
     "  --load TEXT         NVMe loads with TEXT in their name, as the table has it; default: all\n"
-    "  --directory DIR     where a file of 128 MiB is made meanwhile; default: TMPDIR, else /tmp\n"
+    "  --directory DIR     where files of 160 MiB are made meanwhile; default: TMPDIR, else /tmp\n"
     "  --dextd PATH        the dextd to measure; default: DEXTD, else that of this build\n"
     "  --server PATH       the dext-vfio-user to measure; default: that of this build\n"
     "  --json              print JSON\n"
@@ -224,7 +224,7 @@ struct job {
     const struct settings *settings;
     const char *devices[DEVICES_MAX];
     size_t device_count;
-    struct bench_file file;
+    struct bench_files files;
     struct pingpong pingpong;
     struct handoff handoff;
     struct waker waker;
@@ -263,15 +263,20 @@ static bool job_begin(struct job *job, const struct settings *settings)
     }
     if (has(settings, NVME)) {
         job->devices[job->device_count++] = BENCH_NVME_MEMORY;
-        job->devices[job->device_count++] = job->file.device;
-        return bench_file_create(&job->file, settings->nvme.directory);
+        job->devices[job->device_count++] = job->files.cached.device;
+        if (!bench_files_create(&job->files, settings->nvme.directory)) {
+            return false;
+        }
+        if (job->files.direct.path[0] != '\0') {
+            job->devices[job->device_count++] = job->files.direct.device;
+        }
     }
     return true;
 }
 
 static void job_end(struct job *job)
 {
-    bench_file_remove(&job->file);
+    bench_files_remove(&job->files);
     waker_close(&job->waker); /* first: a child of later has the socket of the one before it */
     handoff_close(&job->handoff);
     pingpong_close(&job->pingpong);
@@ -312,7 +317,7 @@ static json_object *job_measure(struct job *job, pid_t host)
                                     is_apart(settings), &job->waker));
     }
     if (ok && has(settings, NVME)) {
-        ok = add(figures, "nvme", nvme_measure(&nvme_plan, &job->file));
+        ok = add(figures, "nvme", nvme_measure(&nvme_plan, &job->files));
     }
     if (ok && has(settings, VFIO_USER)) {
         ok =

@@ -17,8 +17,15 @@
 #include "nvme_driver.h"
 #include "plain_io.h"
 
-enum { ROUNDS = 7, SUBJECTS = 4, BATCH = 64, LATENCIES = 1 << 19 };
-enum { COPIES = 50, COPY_BATCHES = 400, DOORBELLS = 2000, COPY_BYTES = 4096, COPY_SPAN = 64 << 20 };
+enum { ROUNDS = 7, SUBJECTS = 7, BATCH = 64, LATENCIES = 1 << 19 };
+enum {
+    COPIES = 50,
+    COPY_BATCHES = 400,
+    DOORBELLS = 2000,
+    COPY_BYTES = 4096,
+    PAGE_BYTES = 4096,
+    COPY_SPAN = 64 << 20
+};
 
 static const struct io_shape shapes[] = {
     {"random_read_4k_depth_1", false, true, 4096, 1},
@@ -109,6 +116,7 @@ static bool controller_run(void *context, const struct io_shape *shape, struct i
     struct controller *controller = context;
     struct nvme_queue *queue = &controller->nvme.queues[1];
     double host_before = host_used_us(controller);
+    double used_before = used_us(CLOCK_THREAD_CPUTIME_ID);
     double start = clock_us();
     double now = start;
     unsigned under_way = 0;
@@ -143,6 +151,7 @@ static bool controller_run(void *context, const struct io_shape *shape, struct i
     }
     count->us = now - start;
     count->host_us = host_used_us(controller) - host_before;
+    count->client_us = used_us(CLOCK_THREAD_CPUTIME_ID) - used_before;
     return true;
 }
 
@@ -174,6 +183,7 @@ static bool run_rounds(const struct nvme_plan *plan, const struct io_shape *shap
             subject->rates[round] = (double)done.operations * 1e6 / done.us;
             subject->total.operations += done.operations;
             subject->total.host_us += done.host_us;
+            subject->total.client_us += done.client_us;
         }
     }
     return true;
@@ -189,12 +199,38 @@ static json_object *subject_json(struct subject *subject, const struct io_shape 
     json_object_object_add(figures, "iops", figure_json(best));
     json_object_object_add(figures, "iops_median", figure_json(subject->rates[ROUNDS / 2]));
     json_object_object_add(figures, "mb_per_s", figure_json(best * shape->bytes / 1e6));
+    double operations = (double)subject->total.operations;
     if (subject->total.host_us > 0) {
-        json_object_object_add(
-            figures, "host_us",
-            figure_json(subject->total.host_us / (double)subject->total.operations));
+        json_object_object_add(figures, "host_us",
+                               figure_json(subject->total.host_us / operations));
     }
+    json_object_object_add(figures, "client_us",
+                           figure_json(subject->total.client_us / operations));
     return figures;
+}
+
+static double best_rate(const struct subject *subject)
+{
+    return subject->rates[ROUNDS - 1];
+}
+
+static const struct subject *subject_find(const struct subject *subjects, unsigned count,
+                                          const char *key)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(subjects[i].key, key) == 0) {
+            return &subjects[i];
+        }
+    }
+    return NULL;
+}
+
+static void add_ratio(json_object *row, const char *name, const struct subject *ours,
+                      const struct subject *plain)
+{
+    if (ours && plain) {
+        json_object_object_add(row, name, figure_json(best_rate(ours) / best_rate(plain)));
+    }
 }
 
 static json_object *row_of(const struct io_shape *shape, struct subject *subjects, unsigned count)
@@ -208,48 +244,102 @@ static json_object *row_of(const struct io_shape *shape, struct subject *subject
         sort_rates(&subjects[i]);
         json_object_object_add(row, subjects[i].key, subject_json(&subjects[i], shape));
     }
-    json_object_object_add(
-        row, "file_to_plain",
-        figure_json(subjects[1].rates[ROUNDS - 1] / subjects[2].rates[ROUNDS - 1]));
+    add_ratio(row, "file_to_plain", subject_find(subjects, count, "file"),
+              subject_find(subjects, count, "plain"));
+    add_ratio(row, "direct_to_plain", subject_find(subjects, count, "direct"),
+              subject_find(subjects, count, "plain_direct"));
     return row;
+}
+
+/* The devices, and the files of their yardsticks. */
+struct bench {
+    struct controller memory, drive, direct;
+    bool has_direct;
+    int fd, direct_fd;
+};
+
+/* Who does the load, in turns; how many they are. */
+static unsigned subjects_fill(struct bench *bench, struct plain_io *plain,
+                              struct plain_io *plain_direct, struct subject *subjects)
+{
+    const struct io_place place = {.span = BENCH_FILE_BYTES, .random = 88172645463325252u};
+    const struct io_place direct = {.span = BENCH_DIRECT_BYTES, .random = 88172645463325252u};
+    const struct subject all[SUBJECTS] = {
+        {.key = "memory", .run = controller_run, .context = &bench->memory, .place = place},
+        {.key = "file", .run = controller_run, .context = &bench->drive, .place = place},
+        {.key = "plain", .run = plain_io_run, .context = plain, .place = place},
+        {.key = "io_uring", .run = uring_io_run, .context = plain, .place = place},
+        {.key = "direct", .run = controller_run, .context = &bench->direct, .place = direct},
+        {.key = "plain_direct", .run = plain_io_run, .context = plain_direct, .place = direct},
+        {.key = "io_uring_direct", .run = uring_io_run, .context = plain_direct, .place = direct},
+    };
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < SUBJECTS; i++) {
+        bool is_ring = all[i].run == uring_io_run;
+        bool is_direct = all[i].place.span == BENCH_DIRECT_BYTES;
+        if ((is_ring && uring_io_refusal()) || (is_direct && !bench->has_direct)) {
+            continue;
+        }
+        subjects[count++] = all[i];
+    }
+    return count;
+}
+
+static bool controllers_start(struct bench *bench, const struct io_shape *shape)
+{
+    if (!controller_start(&bench->memory, shape)) {
+        return false;
+    }
+    if (!controller_start(&bench->drive, shape)) {
+        goto close_memory;
+    }
+    if (!bench->has_direct || controller_start(&bench->direct, shape)) {
+        return true;
+    }
+    nvme_close(&bench->drive.nvme);
+close_memory:
+    nvme_close(&bench->memory.nvme);
+    return false;
+}
+
+static void controllers_stop(struct bench *bench)
+{
+    if (bench->has_direct) {
+        nvme_close(&bench->direct.nvme);
+    }
+    nvme_close(&bench->drive.nvme);
+    nvme_close(&bench->memory.nvme);
 }
 
 /* Everything of one load: NULL with one line. */
 static json_object *measure_shape(const struct nvme_plan *plan, const struct io_shape *shape,
-                                  struct controller *memory, struct controller *drive, int fd)
+                                  struct bench *bench)
 {
-    struct plain_io plain = {.fd = fd};
-    const struct io_place place = {.span = BENCH_FILE_BYTES, .random = 88172645463325252u};
-    struct subject subjects[SUBJECTS] = {
-        {.key = "memory", .run = controller_run, .context = memory, .place = place},
-        {.key = "file", .run = controller_run, .context = drive, .place = place},
-        {.key = "plain", .run = plain_io_run, .context = &plain, .place = place},
-        {.key = "io_uring", .run = uring_io_run, .context = &plain, .place = place},
-    };
-    unsigned count = uring_io_refusal() ? SUBJECTS - 1 : SUBJECTS;
+    size_t bytes = (size_t)shape->depth * shape->bytes;
+    uint8_t *buffers = aligned_alloc(PAGE_BYTES, bytes);
+    struct plain_io plain = {.fd = bench->fd, .buffers = buffers};
+    struct plain_io plain_direct = {.fd = bench->direct_fd, .buffers = buffers};
+    struct subject subjects[SUBJECTS];
+    unsigned count = subjects_fill(bench, &plain, &plain_direct, subjects);
     json_object *row = NULL;
 
-    if (!controller_start(memory, shape)) {
-        return NULL;
+    bool ok = buffers != NULL;
+    if (ok) {
+        memset(buffers, 0, bytes);
     }
-    bool is_started = controller_start(drive, shape);
-    bool ok = is_started;
-    plain.buffers = calloc(shape->depth, shape->bytes);
-    ok = ok && plain.buffers;
     for (unsigned i = 0; i < count; i++) {
         ok = samples_create(&subjects[i].latencies, shape->depth == 1 ? LATENCIES : 1) && ok;
     }
-    if (ok && run_rounds(plan, shape, subjects, count)) {
-        row = row_of(shape, subjects, count);
+    ok = ok && controllers_start(bench, shape);
+    if (ok) {
+        row = run_rounds(plan, shape, subjects, count) ? row_of(shape, subjects, count) : NULL;
+        controllers_stop(bench);
     }
     for (unsigned i = 0; i < count; i++) {
         samples_destroy(&subjects[i].latencies);
     }
-    free(plain.buffers);
-    nvme_close(&memory->nvme);
-    if (is_started) {
-        nvme_close(&drive->nvme);
-    }
+    free(buffers);
     return row;
 }
 
@@ -336,26 +426,30 @@ static bool fill_memory(struct controller *controller)
     return ok;
 }
 
-/* What the host's processor time comes to: commands a second of a processor that does nothing else,
- * and how many copies of the same bytes a command takes as long as. */
-static void add_host_figures(json_object *row, double copy_4k_us)
+/* What processor time comes to: commands a second of a processor that does nothing else, of the
+ * host's alone and of both sides', and how many copies of the same bytes a command takes. */
+static void add_core_figures(json_object *row, double copy_4k_us)
 {
-    static const char *const keys[] = {"memory", "file"};
+    static const char *const keys[] = {"memory", "file",         "plain",          "io_uring",
+                                       "direct", "plain_direct", "io_uring_direct"};
+    double copy_us = copy_4k_us * number_of(row, "bytes") / COPY_BYTES;
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
         json_object *figures = member(row, keys[i]);
-        double us = number_of(figures, "host_us");
-        if (us > 0 && copy_4k_us > 0) {
-            json_object_object_add(figures, "host_iops_per_core", figure_json(1e6 / us));
-            json_object_object_add(
-                figures, "host_to_copy",
-                figure_json(us / (copy_4k_us * number_of(row, "bytes") / COPY_BYTES)));
+        double host_us = number_of(figures, "host_us");
+        double both_us = host_us + number_of(figures, "client_us");
+        if (host_us > 0 && copy_us > 0) {
+            json_object_object_add(figures, "host_iops_per_core", figure_json(1e6 / host_us));
+            json_object_object_add(figures, "host_to_copy", figure_json(host_us / copy_us));
+        }
+        if (both_us > 0 && copy_us > 0) {
+            json_object_object_add(figures, "iops_per_core", figure_json(1e6 / both_us));
+            json_object_object_add(figures, "to_copy", figure_json(both_us / copy_us));
         }
     }
 }
 
-static bool measure_all(const struct nvme_plan *plan, struct controller *memory,
-                        struct controller *drive, int fd, json_object *figures)
+static bool measure_all(const struct nvme_plan *plan, struct bench *bench, json_object *figures)
 {
     const char *refusal = uring_io_refusal();
     json_object *rows = json_object_new_array();
@@ -363,19 +457,20 @@ static bool measure_all(const struct nvme_plan *plan, struct controller *memory,
     json_object_object_add(figures, "rows", rows);
     json_object_object_add(figures, "io_uring_refusal",
                            refusal ? json_object_new_string(refusal) : NULL);
+    json_object_object_add(figures, "has_direct", json_object_new_boolean(bench->has_direct));
     json_object_object_add(figures, "copy_4k", copy_cost());
-    if (!fill_memory(memory) || !measure_doorbell(memory, figures)) {
+    if (!fill_memory(&bench->memory) || !measure_doorbell(&bench->memory, figures)) {
         return false;
     }
     for (size_t i = 0; i < SHAPES; i++) {
         if (!strstr(shapes[i].name, plan->load)) {
             continue;
         }
-        json_object *row = measure_shape(plan, &shapes[i], memory, drive, fd);
+        json_object *row = measure_shape(plan, &shapes[i], bench);
         if (!row) {
             return false;
         }
-        add_host_figures(row, number_of(member(figures, "copy_4k"), "p50_us"));
+        add_core_figures(row, number_of(member(figures, "copy_4k"), "p50_us"));
         json_object_array_add(rows, row);
     }
     return true;
@@ -391,22 +486,40 @@ bool nvme_has_load(const char *text)
     return false;
 }
 
-json_object *nvme_measure(const struct nvme_plan *plan, struct bench_file *file)
+static int file_open(const char *path, int flags)
 {
-    static struct controller memory;
-    static struct controller drive;
-    json_object *figures = json_object_new_object();
-    int fd = open(file->path, O_RDWR | O_CLOEXEC);
-    bool ok = fd >= 0 || complain(file->path, strerror(errno));
+    int fd = open(path, O_RDWR | O_CLOEXEC | flags);
+    if (fd < 0) {
+        complain(path, strerror(errno));
+    }
+    return fd;
+}
 
-    bench_file_remove(file); /* the host has it open too: it goes with both, however that ends */
-    ok = ok && controller_connect(&memory, 3, plan->host) &&
-         controller_connect(&drive, 4, plan->host) &&
-         measure_all(plan, &memory, &drive, fd, figures);
-    apple_dext_disconnect(memory.connection);
-    apple_dext_disconnect(drive.connection);
-    if (fd >= 0) {
-        close(fd);
+json_object *nvme_measure(const struct nvme_plan *plan, struct bench_files *files)
+{
+    static struct bench bench;
+    json_object *figures = json_object_new_object();
+
+    bench = (struct bench){.has_direct = files->direct.path[0] != '\0', .direct_fd = -1};
+    bench.fd = file_open(files->cached.path, 0);
+    if (bench.has_direct) {
+        bench.direct_fd = file_open(files->direct.path, O_DIRECT);
+    }
+    bench_files_remove(
+        files); /* the host has them open too: they go with both, however that ends */
+    bool ok = bench.fd >= 0 && (!bench.has_direct || bench.direct_fd >= 0) &&
+              controller_connect(&bench.memory, 3, plan->host) &&
+              controller_connect(&bench.drive, 4, plan->host) &&
+              (!bench.has_direct || controller_connect(&bench.direct, 5, plan->host)) &&
+              measure_all(plan, &bench, figures);
+    apple_dext_disconnect(bench.memory.connection);
+    apple_dext_disconnect(bench.drive.connection);
+    apple_dext_disconnect(bench.direct.connection);
+    if (bench.fd >= 0) {
+        close(bench.fd);
+    }
+    if (bench.direct_fd >= 0) {
+        close(bench.direct_fd);
     }
     if (!ok) {
         json_object_put(figures);

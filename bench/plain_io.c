@@ -8,7 +8,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+double process_used_us(void)
+{
+    struct timespec used = {0};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec * 1e6 + (double)used.tv_nsec / 1e3;
+}
 
 uint64_t io_place_next(struct io_place *place, const struct io_shape *shape)
 {
@@ -27,6 +35,7 @@ bool plain_io_run(void *context, const struct io_shape *shape, struct io_place *
                   struct samples *latencies, struct io_count *count)
 {
     const struct plain_io *io = context;
+    double used = process_used_us();
     double start = clock_us();
     double now = start;
 
@@ -52,5 +61,6 @@ bool plain_io_run(void *context, const struct io_shape *shape, struct io_place *
         count->operations += shape->depth;
     }
     count->us = now - start;
+    count->client_us = process_used_us() - used;
     return true;
 }

@@ -30,12 +30,16 @@ struct io_place {
 struct io_count {
     uint64_t operations;
     double us;
-    double host_us; /* of a processor, that the host used meanwhile; 0 where there is none */
+    double host_us;   /* of a processor, that the host used meanwhile; 0 where there is none */
+    double client_us; /* the same of this side: the thread, and what a plain loop has run for it */
 };
 
 /* A load for some time: one round. latencies is NULL unless depth is 1. false with one line. */
 typedef bool io_run(void *context, const struct io_shape *shape, struct io_place *place, double us,
                     struct samples *latencies, struct io_count *count);
+
+/** What the process has used of a processor; clock_us is the time. */
+double process_used_us(void);
 
 uint64_t io_place_next(struct io_place *place, const struct io_shape *shape);
 

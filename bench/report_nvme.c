@@ -9,10 +9,12 @@
 
 #include "figures.h"
 
-static const char *const columns[] = {"memory", "file", "plain", "io_uring"};
-#define COLUMNS (sizeof(columns) / sizeof(*columns))
+enum { COLUMNS = 4 };
+static const char *const cached[COLUMNS] = {"memory", "file", "plain", "io_uring"};
+static const char *const direct[COLUMNS] = {"", "direct", "plain_direct", "io_uring_direct"};
 
-static void print_row(const char *label, json_object *row, const char *key, double scale)
+static void print_row(const char *label, json_object *row, const char *const *columns,
+                      const char *key, double scale)
 {
     printf("%-38s", label);
     for (size_t i = 0; i < COLUMNS; i++) {
@@ -25,27 +27,44 @@ static void print_row(const char *label, json_object *row, const char *key, doub
     }
 }
 
+static void print_line(const char *label, json_object *row, const char *const *columns,
+                       const char *key, double scale)
+{
+    print_row(label, row, columns, key, scale);
+    printf("\n");
+}
+
+/* What the operations cost, under the line that says how many there were. */
+static void print_costs(json_object *row, const char *const *columns)
+{
+    print_line("  processor time of the host, us", row, columns, "host_us", 1);
+    print_line("  the same of the client", row, columns, "client_us", 1);
+    print_line("  kIOPS a processor of the host", row, columns, "host_iops_per_core", 1e-3);
+    print_line("  kIOPS a processor of both", row, columns, "iops_per_core", 1e-3);
+    print_line("  host's time beside a copy", row, columns, "host_to_copy", 1);
+    print_line("  both sides' beside a copy", row, columns, "to_copy", 1);
+    if (member(member(row, columns[1]), "p50_us")) {
+        print_line("  latency p50, us", row, columns, "p50_us", 1);
+        print_line("  latency p99, us", row, columns, "p99_us", 1);
+    }
+}
+
 static void print_load(json_object *row)
 {
     const char *name = json_object_get_string(member(row, "name"));
+    bool is_large = number_of(row, "bytes") > 4096;
+    const char *key = is_large ? "mb_per_s" : "iops";
+    double scale = is_large ? 1 : 1e-3;
     char label[64];
 
-    if (number_of(row, "bytes") > 4096) {
-        snprintf(label, sizeof(label), "%s, MB/s", name);
-        print_row(label, row, "mb_per_s", 1);
-    } else {
-        snprintf(label, sizeof(label), "%s, kIOPS", name);
-        print_row(label, row, "iops", 1e-3);
-    }
+    snprintf(label, sizeof(label), "%s, %s", name, is_large ? "MB/s" : "kIOPS");
+    print_row(label, row, cached, key, scale);
     printf(" %9.2f\n", number_of(row, "file_to_plain"));
-    print_row("  processor time of the host, us", row, "host_us", 1);
-    print_row("\n  kIOPS a processor of the host", row, "host_iops_per_core", 1e-3);
-    print_row("\n  its time beside a copy of the bytes", row, "host_to_copy", 1);
-    printf("\n");
-    if (member(member(row, "file"), "p50_us")) {
-        print_row("  latency p50, us", row, "p50_us", 1);
-        print_row("\n  latency p99, us", row, "p99_us", 1);
-        printf("\n");
+    print_costs(row, cached);
+    if (member(row, "direct")) {
+        print_row("past the page cache", row, direct, key, scale);
+        printf(" %9.2f\n", number_of(row, "direct_to_plain"));
+        print_costs(row, direct);
     }
 }
 
@@ -67,5 +86,8 @@ void nvme_report(const char *host, json_object *figures)
            copy, doorbell, 1e3 / (copy + doorbell));
     if (refusal) {
         printf("  no io_uring: %s\n", refusal);
+    }
+    if (!json_object_get_boolean(member(figures, "has_direct"))) {
+        printf("  nothing past the page cache: the file system has no O_DIRECT\n");
     }
 }

@@ -93,7 +93,9 @@ bool uring_io_run(void *context, const struct io_shape *shape, struct io_place *
         return complain(error);
     }
     *count = (struct io_count){0};
+    double used = process_used_us();
     bool ok = run_ring(&ring, context, shape, place, us, latencies, count);
+    count->client_us = process_used_us() - used;
     io_uring_queue_exit(&ring);
     return ok;
 }

@@ -58,8 +58,10 @@ int sim_file_open(struct sim_storage_file *file, const char *path, unsigned flag
     if (result < 0) {
         return result;
     }
-    *file = (struct sim_storage_file){
-        .fd = fd, .is_read_only = is_read_only, .now_flags = is_memory(fd) ? 0 : RWF_NOWAIT};
+    *file = (struct sim_storage_file){.fd = fd,
+                                      .is_read_only = is_read_only,
+                                      .sync = PTHREAD_MUTEX_INITIALIZER,
+                                      .now_flags = is_memory(fd) ? 0 : RWF_NOWAIT};
     if (flags & MODEL_STORAGE_UNCACHED) {
         result = sim_file_uncache(file, *bytes);
         if (result == -EDOM) {
@@ -138,20 +140,41 @@ static int zero(const struct sim_storage_file *file, uint64_t offset, uint64_t b
     return 0;
 }
 
+static int sync_once(struct sim_storage_file *file)
+{
+    int result;
+    if (file->is_broken) {
+        return -EIO;
+    }
+    do {
+        result = fdatasync(file->fd);
+    } while (result < 0 && errno == EINTR);
+    if (result < 0) {
+        result = -errno;
+        file->is_broken = true;
+    }
+    return result;
+}
+
 static int make_durable(struct sim_storage_file *file)
 {
     if (file->is_read_only) {
         return 0;
     }
-    int result;
-    do {
-        result = fdatasync(file->fd);
-    } while (result < 0 && errno == EINTR);
-    if (result < 0) {
-        file->is_broken = true;
-        return -errno;
+    pthread_mutex_lock(&file->sync);
+    int result = sync_once(file);
+    pthread_mutex_unlock(&file->sync);
+    return result;
+}
+
+bool sim_file_read_now(const struct sim_storage_file *file, const struct iovec *pieces, int count,
+                       uint64_t offset)
+{
+    ssize_t wanted = 0;
+    for (int i = 0; i < count; i++) {
+        wanted += (ssize_t)pieces[i].iov_len;
     }
-    return 0;
+    return preadv2(file->fd, pieces, count, (off_t)offset, file->now_flags) == wanted;
 }
 
 int sim_file_run(struct sim_storage_file *file, const struct model_storage_request *request,
@@ -163,7 +186,7 @@ int sim_file_run(struct sim_storage_file *file, const struct model_storage_reque
         return -EIO;
     }
     if (is_read && request->is_durable) {
-        result = file->is_broken ? -EIO : make_durable(file);
+        result = make_durable(file);
     }
     if (result < 0) {
         return result;

@@ -3,7 +3,7 @@
  * lengths and memory have the alignment that the file asks for, else through a buffer that has it.
  *
  * A write that begins or ends within a unit reads that unit first. Nothing may change it between:
- * whoever calls does one operation of the file at a time.
+ * whoever calls sees to that.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

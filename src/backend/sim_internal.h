@@ -7,6 +7,7 @@
 #ifndef DEXTLINK_BACKEND_SIM_INTERNAL_H
 #define DEXTLINK_BACKEND_SIM_INTERNAL_H
 
+#include <bsd/sys/queue.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/uio.h>
@@ -108,10 +109,11 @@ struct sim_saved {
 struct sim_storage_file {
     int fd;
     bool is_read_only;
-    bool is_broken;       /* data may have been lost: nothing is written any more */
-    int now_flags;        /* of preadv2, for a read that does not wait */
-    uint32_t unit;        /* not through the page cache, but in multiples of this; else 0 */
-    uint32_t memory_unit; /* with unit: alignment of memory. Powers of two, both */
+    _Atomic bool is_broken; /* data may have been lost: nothing is written any more */
+    pthread_mutex_t sync;   /* one fdatasync at a time: the kernel tells of an error once */
+    int now_flags;          /* of preadv2, for a read that does not wait */
+    uint32_t unit;          /* not through the page cache, but in multiples of this; else 0 */
+    uint32_t memory_unit;   /* with unit: alignment of memory. Powers of two, both */
 };
 
 #define SIM_PINS_MAX 40
@@ -123,23 +125,46 @@ struct sim_pins {
     struct dart_mapping *mappings[SIM_PINS_MAX];
 };
 
+enum sim_operation_state {
+    SIM_OPERATION_WAITING,
+    SIM_OPERATION_TAKEN, /* by a worker, who looks at it without the lock */
+    SIM_OPERATION_ENDED, /* and the model does not know yet */
+};
+
 struct sim_storage_operation {
+    TAILQ_ENTRY(sim_storage_operation) link;
     struct model_storage_request request;
     struct sim_pins pins; /* none: the data is in request.buffer */
-    bool is_revoked;      /* it would write to memory that is no longer the device's to write */
+    _Atomic enum sim_operation_state state;
+    _Atomic bool is_revoked; /* it would write to memory that is no longer the device's to write */
+    int result;
+};
+
+TAILQ_HEAD(sim_operations, sim_storage_operation);
+
+/* Without the page cache every operation waits for the disk, which can do many at a time. */
+#define SIM_WORKERS 8
+#define SIM_BATCH   16 /* operations that a worker takes at a time */
+
+struct sim_storage_worker {
+    struct sim *sim;
+    pthread_t thread;
+    uint8_t *bounce; /* SIM_BOUNCE_BYTES where a file has a unit */
 };
 
 struct sim_storage {
-    bool is_started, is_stopping;
-    bool is_running; /* the first of the ring is being carried out, without the lock */
-    pthread_t thread;
-    pthread_cond_t changed; /* there is something in the ring, or it is time to stop */
+    bool is_started; /* the conditions are there */
+    _Atomic bool is_stopping;
+    struct sim_storage_worker workers[SIM_WORKERS];
+    unsigned worker_count, idle_count;
+    pthread_cond_t changed; /* something waits, or it is time to stop */
     pthread_cond_t settled; /* an operation that was revoked has ended */
-    uint8_t *bounce;        /* SIM_BOUNCE_BYTES where a file has a unit; of the thread */
     unsigned file_count;
     struct sim_storage_file files[SIM_STORAGE_FILES];
-    struct sim_storage_operation *ring; /* of shape.storage_operations; the first is under way */
-    unsigned capacity, head, count;
+    struct sim_storage_operation *operations; /* shape.storage_operations */
+    struct sim_operations unused, live;       /* live: in the order of submission */
+    unsigned waiting_count;
+    struct model_storage_result *results; /* as many; of whoever has the lock */
 };
 
 struct sim_poll {
@@ -184,8 +209,8 @@ uint64_t sim_now_ns(void);
 int sim_condition_init(pthread_cond_t *condition);
 /** False when the deadline (sim_now_ns time base) passed. */
 bool sim_condition_wait_locked(struct sim *sim, pthread_cond_t *condition, uint64_t deadline_ns);
-/** 0, -errno of pthread_create. run gets sim. */
-int sim_thread_start(struct sim *sim, pthread_t *thread, void *(*run)(void *));
+/** 0, -errno of pthread_create. run gets context. */
+int sim_thread_start(void *context, pthread_t *thread, void *(*run)(void *));
 
 /* sim_config.c */
 static inline uint32_t sim_config_get_locked(struct sim *sim, unsigned offset, unsigned width)
@@ -260,9 +285,13 @@ void sim_poll_wake_locked(struct sim *sim);
 /** Open, lock and measure; as the host operation storage_open. */
 int sim_file_open(struct sim_storage_file *file, const char *path, unsigned flags, uint64_t *bytes);
 /** Carry out an operation: 0, -errno. pieces: what it reads to or writes from, used up. bounce: as
- * in struct sim_storage, the caller's alone meanwhile. */
+ * in struct sim_storage_worker, the caller's alone meanwhile. Any thread; not two operations at a
+ * time that the model wants one after the other. */
 int sim_file_run(struct sim_storage_file *file, const struct model_storage_request *request,
                  struct iovec *pieces, int count, uint8_t *bounce);
+/** A read of what is at hand, all of it or false. pieces stay. */
+bool sim_file_read_now(const struct sim_storage_file *file, const struct iovec *pieces, int count,
+                       uint64_t offset);
 /** All of the pieces, which are used up: 0, -errno; -EIO where the file ends before. */
 int sim_file_transfer(const struct sim_storage_file *file, struct iovec *pieces, int count,
                       uint64_t offset, bool is_write);
@@ -275,6 +304,13 @@ int sim_file_uncache(struct sim_storage_file *file, uint64_t bytes);
 int sim_file_transfer_uncached(const struct sim_storage_file *file, struct iovec *pieces, int count,
                                uint64_t offset, uint64_t bytes, bool is_write, uint8_t *bounce);
 
+/* sim_storage_worker.c */
+/** Start workers as the files need them. 0, -ENOMEM, -errno of pthread_create; those started are
+ * for sim_storage_workers_stop. */
+int sim_storage_workers_start(struct sim *sim);
+/** Stop and join; what has not begun ends with -ECANCELED. Not with the lock held. */
+void sim_storage_workers_stop(struct sim *sim);
+
 /* sim_storage.c */
 /** As the host operation; while the model is being created. */
 int sim_storage_open(struct sim *sim, const char *path, unsigned flags, unsigned *storage,
@@ -286,10 +322,10 @@ bool sim_storage_submit_direct_locked(struct sim *sim, const struct model_storag
 void sim_storage_revoke_locked(struct sim *sim);
 /** Wait for the end of one that had begun before, with the lock given back meanwhile. */
 void sim_storage_settle_locked(struct sim *sim);
-/** Start the thread when the model opened something. 0, -ENOMEM, -errno of pthread_create. */
+/** Start the workers when the model opened something. 0, -ENOMEM, -errno of pthread_create. */
 int sim_storage_start(struct sim *sim);
-/** Stop, join and close; what has not begun ends with -ECANCELED. Takes what was never started.
- * Not with the lock held; the model still exists. */
+/** Stop the workers and close. Takes what was never started. Not with the lock held; the model
+ * still exists. */
 void sim_storage_stop(struct sim *sim);
 
 /* sim_pins.c */

@@ -1,21 +1,16 @@
 /*
- * Files as a model's storage: worked on by one thread a device in the order of submission, away
- * from the device's lock.
+ * Files as a model's storage: operations wait here for a worker, in the order of submission.
  *
  * A read that goes straight to a client's memory is DMA: it is not begun once the device may do
- * none, and whoever takes that right away waits for the one under way.
+ * none, and whoever takes that right away waits for those under way.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "backend/sim_internal.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include "base/log.h"
 
 int sim_storage_open(struct sim *sim, const char *path, unsigned flags, unsigned *storage,
                      uint64_t *bytes)
@@ -32,89 +27,22 @@ int sim_storage_open(struct sim *sim, const char *path, unsigned flags, unsigned
     return 0;
 }
 
-static void failure_log(const struct sim *sim, const struct model_storage_request *request,
-                        int result)
-{
-    static const char *const actions[] = {[MODEL_STORAGE_READ] = "read",
-                                          [MODEL_STORAGE_WRITE] = "write",
-                                          [MODEL_STORAGE_ZERO] = "zeroing",
-                                          [MODEL_STORAGE_FLUSH] = "flush"};
-    log_warning("backend", "%s: storage %u: %s at 0x%" PRIx64 ", %" PRIu64 " bytes: %s",
-                sim->model->ops->name, request->storage, actions[request->action], request->offset,
-                request->bytes, strerror(-result));
-}
-
-/* Nobody else touches it while it is the first of the ring. */
-static int operation_run(struct sim_storage *all, struct sim_storage_operation *operation)
-{
-    const struct model_storage_request *request = &operation->request;
-    struct iovec buffer = {.iov_base = request->buffer, .iov_len = request->bytes};
-    bool has_pins = operation->pins.count > 0;
-    return sim_file_run(&all->files[request->storage], request,
-                        has_pins ? operation->pins.pieces : &buffer,
-                        has_pins ? operation->pins.count : 1, all->bounce);
-}
-
-/* The first of the ring, which stays there meanwhile. */
-static void run_first_locked(struct sim *sim)
-{
-    struct sim_storage *all = &sim->storage;
-    struct sim_storage_operation *operation = &all->ring[all->head];
-    const unsigned tag = operation->request.tag;
-    int result = -ECANCELED;
-    if (!all->is_stopping && !operation->is_revoked) {
-        all->is_running = true;
-        sim_unlock(sim);
-        result = operation_run(all, operation);
-        sim_lock(sim);
-        all->is_running = false;
-    }
-    sim_pins_drop(sim, &operation->pins);
-    if (operation->is_revoked) {
-        pthread_cond_broadcast(&all->settled);
-    }
-    if (result < 0 && result != -ECANCELED) {
-        failure_log(sim, &operation->request, result);
-    }
-    all->head = (all->head + 1) % all->capacity;
-    all->count--;
-    sim->model->ops->storage_done(sim->model, tag, result);
-}
-
-static void *storage_thread(void *context)
-{
-    struct sim *sim = context;
-    struct sim_storage *all = &sim->storage;
-    sim_lock(sim);
-    for (;;) {
-        while (all->count == 0 && !all->is_stopping) {
-            pthread_cond_wait(&all->changed, &sim->lock);
-        }
-        if (all->count == 0) {
-            break;
-        }
-        run_first_locked(sim);
-    }
-    sim_unlock(sim);
-    return NULL;
-}
-
-static struct sim_storage_operation *at_locked(struct sim_storage *all, unsigned index)
-{
-    return &all->ring[(all->head + index) % all->capacity];
-}
-
-/* Where the next operation goes. */
+/* There is one: the model has no more under way than it said. */
 static struct sim_storage_operation *next_locked(struct sim_storage *all)
 {
-    return at_locked(all, all->count);
+    return TAILQ_FIRST(&all->unused);
 }
 
 static void begin_next_locked(struct sim_storage *all, const struct model_storage_request *request)
 {
-    next_locked(all)->request = *request;
-    next_locked(all)->is_revoked = false;
-    if (all->count++ == 0) {
+    struct sim_storage_operation *operation = next_locked(all);
+    TAILQ_REMOVE(&all->unused, operation, link);
+    operation->request = *request;
+    operation->is_revoked = false;
+    operation->state = SIM_OPERATION_WAITING;
+    TAILQ_INSERT_TAIL(&all->live, operation, link);
+    all->waiting_count++;
+    if (all->idle_count > 0) {
         pthread_cond_signal(&all->changed);
     }
 }
@@ -140,80 +68,83 @@ bool sim_storage_submit_direct_locked(struct sim *sim, const struct model_storag
 void sim_storage_revoke_locked(struct sim *sim)
 {
     struct sim_storage *all = &sim->storage;
-    for (unsigned i = 0; i < all->count; i++) {
-        struct sim_storage_operation *operation = at_locked(all, i);
-        operation->is_revoked |=
-            operation->pins.count > 0 && operation->request.action == MODEL_STORAGE_READ;
+    struct sim_storage_operation *operation;
+    TAILQ_FOREACH (operation, &all->live, link) {
+        if (operation->pins.count > 0 && operation->request.action == MODEL_STORAGE_READ) {
+            operation->is_revoked = true;
+        }
     }
 }
 
-void sim_storage_settle_locked(struct sim *sim)
+static bool has_revoked_locked(const struct sim_storage *all)
 {
-    struct sim_storage *all = &sim->storage;
-    while (all->is_running && at_locked(all, 0)->is_revoked) {
-        pthread_cond_wait(&all->settled, &sim->lock);
-    }
-}
-
-static bool has_units(const struct sim_storage *all)
-{
-    for (unsigned i = 0; i < all->file_count; i++) {
-        if (all->files[i].unit > 0) {
+    struct sim_storage_operation *operation;
+    TAILQ_FOREACH (operation, &all->live, link) {
+        if (operation->is_revoked && operation->state == SIM_OPERATION_TAKEN) {
             return true;
         }
     }
     return false;
 }
 
+void sim_storage_settle_locked(struct sim *sim)
+{
+    struct sim_storage *all = &sim->storage;
+    while (has_revoked_locked(all)) {
+        pthread_cond_wait(&all->settled, &sim->lock);
+    }
+}
+
+static int lists_make(struct sim_storage *all, unsigned count)
+{
+    all->operations = calloc(count, sizeof(*all->operations));
+    all->results = calloc(count, sizeof(*all->results));
+    if (!all->operations || !all->results) {
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        TAILQ_INSERT_TAIL(&all->unused, &all->operations[i], link);
+    }
+    return 0;
+}
+
 int sim_storage_start(struct sim *sim)
 {
     struct sim_storage *all = &sim->storage;
+    TAILQ_INIT(&all->unused);
+    TAILQ_INIT(&all->live);
     if (all->file_count == 0) {
         return 0;
     }
-    all->capacity = sim->model->shape.storage_operations;
-    all->ring = calloc(all->capacity, sizeof(*all->ring));
-    all->bounce = has_units(all) ? aligned_alloc(SIM_UNIT_MAX, SIM_BOUNCE_BYTES) : NULL;
-    if (!all->ring || (has_units(all) && !all->bounce)) {
-        return -ENOMEM;
+    int result = lists_make(all, sim->model->shape.storage_operations);
+    if (result < 0) {
+        return result;
     }
-    int result = -pthread_cond_init(&all->changed, NULL);
+    result = -pthread_cond_init(&all->changed, NULL);
     if (result < 0) {
         return result;
     }
     result = -pthread_cond_init(&all->settled, NULL);
     if (result < 0) {
-        goto destroy_changed;
-    }
-    result = sim_thread_start(sim, &all->thread, storage_thread);
-    if (result < 0) {
-        goto destroy_settled;
+        pthread_cond_destroy(&all->changed);
+        return result;
     }
     all->is_started = true;
-    return 0;
-
-destroy_settled:
-    pthread_cond_destroy(&all->settled);
-destroy_changed:
-    pthread_cond_destroy(&all->changed);
-    return result;
+    return sim_storage_workers_start(sim);
 }
 
 void sim_storage_stop(struct sim *sim)
 {
     struct sim_storage *all = &sim->storage;
     if (all->is_started) {
-        sim_lock(sim);
-        all->is_stopping = true;
-        pthread_cond_signal(&all->changed);
-        sim_unlock(sim);
-        pthread_join(all->thread, NULL);
+        sim_storage_workers_stop(sim);
         pthread_cond_destroy(&all->settled);
         pthread_cond_destroy(&all->changed);
     }
-    free(all->bounce);
-    free(all->ring);
+    free(all->results);
+    free(all->operations);
     for (unsigned i = 0; i < all->file_count; i++) {
+        pthread_mutex_destroy(&all->files[i].sync);
         close(all->files[i].fd);
     }
     *all = (struct sim_storage){0};

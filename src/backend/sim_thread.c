@@ -53,12 +53,12 @@ bool sim_condition_wait_locked(struct sim *sim, pthread_cond_t *condition, uint6
 }
 
 /* Signals are for the threads of the program, not for ours. */
-int sim_thread_start(struct sim *sim, pthread_t *thread, void *(*run)(void *))
+int sim_thread_start(void *context, pthread_t *thread, void *(*run)(void *))
 {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(thread, NULL, run, sim);
+    int error = pthread_create(thread, NULL, run, context);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -error;
 }

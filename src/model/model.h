@@ -38,7 +38,8 @@ struct model_segment {
     uint32_t bytes;
 };
 
-/* One operation on a storage. Those of one storage are carried out in the order of submission. */
+/* One operation on a storage. Those that have bytes in common, one of them to change them, are
+ * carried out in the order of submission; of others any may be first. */
 struct model_storage_request {
     unsigned storage; /* handle of storage_open */
     enum model_storage_action action;
@@ -48,6 +49,12 @@ struct model_storage_request {
     const struct model_segment *segments; /* with storage_submit_direct; borrowed for the call */
     unsigned segment_count;
     unsigned tag; /* for storage_done; unique among the operations of the device under way */
+};
+
+/* How an operation ended. */
+struct model_storage_result {
+    unsigned tag;
+    int result; /* 0; -EIO (also when less was there than asked for), -ENOSPC, or another -errno */
 };
 
 /* What a model may ask of the world. Every member is required. No member blocks for long, calls
@@ -212,10 +219,11 @@ struct model_ops {
     /* A timer's deadline passed. Optional when shape.timer_count is 0. */
     void (*timer)(struct model *model, unsigned timer);
 
-    /* The storage operation with this tag is over. result: 0; -EIO (also when less was there than
-     * asked for), -ENOSPC, or another -errno; what a read was to fill is then of no use. Comes
-     * after a reset too, for operations from before it. Optional for models without storage. */
-    void (*storage_done)(struct model *model, unsigned tag, int result);
+    /* Storage operations are over, one or more at a time. What a read that failed was to fill is
+     * of no use. Comes after a reset too, for operations from before it. Optional for models
+     * without storage. */
+    void (*storage_done)(struct model *model, const struct model_storage_result *results,
+                         unsigned count);
 
     /* Go back to the state after create (config space included: the host saves and restores what
      * it owns). All timers are cancelled by the host before. Direct memory keeps its content. */

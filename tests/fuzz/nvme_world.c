@@ -578,7 +578,8 @@ bool world_storage_done(struct world *world, unsigned which, int result)
     if (result != 0 && !is_canceled && is_waited_for && !is_own)
         world->failed[tag] = (struct world_failed){true, operation.sqid, operation.cid};
     call_begin(world);
-    world->model->ops->storage_done(world->model, tag, result);
+    const struct model_storage_result ended = {tag, result};
+    world->model->ops->storage_done(world->model, &ended, 1);
     if (result != 0 && is_waited_for && is_own && (device(world)->csts & NVME_CSTS_CFS) == 0)
         world_fail("a shutdown's flush failed and CSTS.CFS does not say so");
     call_end(world);

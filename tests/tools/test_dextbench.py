@@ -214,21 +214,27 @@ class Bench(toolstest.ToolTest):
         for host in figures.values():
             self.assertEqual(set(host), {"nvme"})
             nvme = host["nvme"]
-            self.assertEqual(set(nvme), {"rows", "io_uring_refusal", "copy_4k", "doorbell"})
+            self.assertEqual(set(nvme), {"rows", "io_uring_refusal", "has_direct", "copy_4k",
+                                         "doorbell"})
             self.assertGreater(nvme["copy_4k"]["p50_us"], 0)
             self.assertGreater(nvme["doorbell"]["count"], 0)
             self.assertEqual([row["name"] for row in nvme["rows"]], LOADS)
             who = {"memory", "file", "plain"}
+            if nvme["has_direct"]:
+                who |= {"direct", "plain_direct"}
             if nvme["io_uring_refusal"] is None:
-                who.add("io_uring")
+                who |= {"io_uring"} | ({"io_uring_direct"} if nvme["has_direct"] else set())
             for row in nvme["rows"]:
                 self.check_load(row, who, nvme["copy_4k"]["p50_us"])
 
     def check_load(self, row, who, copy_us):
-        self.assertEqual(set(row), {"name", "bytes", "depth", "file_to_plain", *who})
+        ratios = {"file_to_plain": ("file", "plain"), "direct_to_plain": ("direct", "plain_direct")}
+        ratios = {name: parts for name, parts in ratios.items() if parts[0] in who}
+        self.assertEqual(set(row), {"name", "bytes", "depth", *ratios, *who})
         self.assertEqual(row["bytes"], 4096 if "4k" in row["name"] else 131072)
-        self.assertAlmostEqual(row["file_to_plain"], row["file"]["iops"] / row["plain"]["iops"],
-                               delta=0.001)
+        for ratio, (ours, plain) in ratios.items():
+            self.assertAlmostEqual(row[ratio], row[ours]["iops"] / row[plain]["iops"],
+                                   delta=0.001 + row[ratio] / 1000)
         for name in who:
             figures = row[name]
             self.assertGreater(figures["iops_median"], 0)
@@ -236,7 +242,12 @@ class Bench(toolstest.ToolTest):
             self.assertAlmostEqual(figures["mb_per_s"], figures["iops"] * row["bytes"] / 1e6,
                                    delta=0.1)
             self.assertEqual("p50_us" in figures, row["depth"] == 1)
-            self.assertEqual("host_us" in figures, name in ("memory", "file"))
+            self.assertEqual("host_us" in figures, name in ("memory", "file", "direct"))
+            both = figures.get("host_us", 0) + figures["client_us"]
+            self.assertAlmostEqual(figures["iops_per_core"], 1e6 / both,
+                                   delta=1 + figures["iops_per_core"] / 100)
+            self.assertAlmostEqual(figures["to_copy"], both / (copy_us * row["bytes"] / 4096),
+                                   delta=0.1 + figures["to_copy"] / 100)
             if "host_us" in figures:
                 self.assertAlmostEqual(figures["host_iops_per_core"], 1e6 / figures["host_us"],
                                        delta=1 + figures["host_iops_per_core"] / 100)

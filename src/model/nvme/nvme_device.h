@@ -283,7 +283,8 @@ bool nvme_storage_transfer_direct(struct nvme *dev, struct nvme_request *request
                                   enum model_storage_action action, bool is_durable);
 /** Blocks a zeroing operation may have. */
 uint64_t nvme_storage_zero_blocks(const struct nvme_namespace *ns);
-void nvme_storage_done(struct model *model, unsigned tag, int result);
+void nvme_storage_done(struct model *model, const struct model_storage_result *results,
+                       unsigned count);
 /** Status for a failed operation: reading or writing. */
 uint16_t nvme_storage_status(struct nvme *dev, bool is_write, int result);
 

@@ -103,9 +103,8 @@ uint64_t nvme_storage_zero_blocks(const struct nvme_namespace *ns)
     return (ns->memory != NULL ? ZERO_BYTES_MEMORY : ZERO_BYTES_HOST) >> ns->block_shift;
 }
 
-void nvme_storage_done(struct model *model, unsigned tag, int result)
+static void operation_end(struct nvme *dev, unsigned tag, int result)
 {
-    struct nvme *dev = (struct nvme *)model;
     struct nvme_request *request = &dev->requests[tag];
 
     if (request->state == NVME_REQUEST_ORPHAN) {
@@ -119,6 +118,16 @@ void nvme_storage_done(struct model *model, unsigned tag, int result)
     } else if (request->state == NVME_REQUEST_STORAGE) {
         nvme_request_ready(dev, request, result);
     }
+}
+
+/* One pass for all of them, and so one interrupt a vector. */
+void nvme_storage_done(struct model *model, const struct model_storage_result *results,
+                       unsigned count)
+{
+    struct nvme *dev = (struct nvme *)model;
+
+    for (unsigned i = 0; i < count; i++)
+        operation_end(dev, results[i].tag, results[i].result);
     nvme_doorbells_take(dev);
     enum nvme_poll_found found = nvme_work(dev);
     /* The poller goes on where no further operation would: the driver is about to answer. */

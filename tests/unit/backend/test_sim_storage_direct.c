@@ -97,11 +97,14 @@ static void storage_mmio_write(struct model *model, unsigned bar, uint64_t offse
     is_refused = !host->ops->storage_submit_direct(host->context, &request);
 }
 
-static void storage_done(struct model *model, unsigned tag, int result)
+static void storage_done(struct model *model, const struct model_storage_result *results,
+                         unsigned count)
 {
-    atomic_fetch_add(&cancelled, result == -ECANCELED);
-    atomic_store(&last_result, result);
-    atomic_fetch_add(&results_seen, 1);
+    for (unsigned i = 0; i < count; i++) {
+        atomic_fetch_add(&cancelled, results[i].result == -ECANCELED);
+        atomic_store(&last_result, results[i].result);
+        atomic_fetch_add(&results_seen, 1);
+    }
 }
 
 static void storage_reset(struct model *model, enum model_reset kind)

@@ -209,10 +209,9 @@ static int scatter(struct fake_host *fake, const struct model_storage_request *r
     return 0;
 }
 
-bool fake_storage_step(struct fake_host *fake, int error)
+/* The oldest, and how it ended. */
+static struct model_storage_result operation_run(struct fake_host *fake, int error)
 {
-    if (fake->operation_count == 0)
-        return false;
     struct model_storage_request request = fake->operations[0];
     fake->operation_count--;
     memmove(fake->operations, fake->operations + 1,
@@ -228,8 +227,26 @@ bool fake_storage_step(struct fake_host *fake, int error)
         error = scatter(fake, &request);
     if (request.segment_count > 0)
         free(request.buffer);
-    fake->model->ops->storage_done(fake->model, request.tag, error);
+    return (struct model_storage_result){request.tag, error};
+}
+
+bool fake_storage_step(struct fake_host *fake, int error)
+{
+    if (fake->operation_count == 0)
+        return false;
+    const struct model_storage_result result = operation_run(fake, error);
+    fake->model->ops->storage_done(fake->model, &result, 1);
     return true;
+}
+
+void fake_storage_finish(struct fake_host *fake, unsigned count)
+{
+    struct model_storage_result results[FAKE_OPERATIONS];
+
+    assert_true(count <= fake->operation_count);
+    for (unsigned i = 0; i < count; i++)
+        results[i] = operation_run(fake, 0);
+    fake->model->ops->storage_done(fake->model, results, count);
 }
 
 static void storages_free(struct fake_host *fake)

@@ -68,6 +68,9 @@ void fake_stop(struct fake_host *fake);
  * False when there is none. */
 bool fake_storage_step(struct fake_host *fake, int error);
 
+/** Carry out so many, the oldest first, and report them together. There are as many. */
+void fake_storage_finish(struct fake_host *fake, unsigned count);
+
 /** Create and expect -EINVAL with exactly this text. */
 void fake_expect_refused(const char *name, const char *const *options, const char *text);
 

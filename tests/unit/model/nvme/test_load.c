@@ -85,6 +85,41 @@ static void one_interrupt_for_many(void **state)
     driver_stop(&driver);
 }
 
+static void wait_for_operations(unsigned count)
+{
+    while (driver.fake.operation_count < count)
+        fake_run(&driver.fake, 10000);
+    assert_int_equal(driver.fake.operation_count, count);
+}
+
+/* On a file: what ends together is told together, of each queue once. */
+static void one_interrupt_for_what_ends_together(void **state)
+{
+    static const uint8_t opcodes[] = {0, 1, 2}; /* Flush, Write, Read */
+    struct completion completion;
+    (void)state;
+    start("drive=a");
+    for (unsigned i = 0; i < 2 * sizeof(opcodes); i++) {
+        const struct command command = {
+            .opcode = opcodes[i / 2], .nsid = 1, .prp1 = DATA, .dw12 = 7};
+        driver.fake.submits_direct = i % 2 != 0;
+        for (unsigned n = 0; n < DEPTH; n++)
+            driver_submit(&driver, 1, &command);
+        wait_for_operations(DEPTH);
+        unsigned before = driver.fake.message_count;
+        fake_storage_finish(&driver.fake, DEPTH / 2);
+        assert_int_equal(driver.fake.message_count - before, 1);
+        fake_storage_finish(&driver.fake, DEPTH / 2 - 1);
+        fake_storage_finish(&driver.fake, 1);
+        assert_int_equal(driver.fake.message_count - before, 3);
+        for (unsigned n = 0; n < DEPTH; n++) {
+            assert_true(driver_poll(&driver, 1, &completion));
+            assert_int_equal(completion.status, 0);
+        }
+    }
+    driver_stop(&driver);
+}
+
 static void allocates_nothing(const char *option)
 {
     static const uint8_t opcodes[] = {0, 1, 2, 5}; /* Flush, Write, Read, Compare */
@@ -121,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_interrupt_for_many),
+        cmocka_unit_test(one_interrupt_for_what_ends_together),
         cmocka_unit_test(allocates_nothing_in_memory),
         cmocka_unit_test(allocates_nothing_on_a_file),
     };
