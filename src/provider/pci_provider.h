@@ -178,9 +178,8 @@ int provider_memory_write(struct pci_provider *provider, uint64_t bar, uint64_t 
                           uint64_t width, uint64_t value);
 int provider_bar_memory(struct pci_provider *provider, uint64_t bar, struct pci_bar_memory *memory);
 
-/** Offset of a standard (extended) capability, 0 when there is none; ends on looped lists. */
+/** Offset of a standard capability, 0 when there is none; ends on looped lists. */
 unsigned provider_find_capability(struct pci_provider *provider, uint8_t id);
-unsigned provider_find_extended(struct pci_provider *provider, uint16_t id);
 
 int provider_configure_interrupts(struct pci_provider *provider, enum pci_interrupt_kind kind,
                                   unsigned wanted, pci_interrupt_fn handler, void *context,

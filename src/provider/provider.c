@@ -16,7 +16,6 @@
 
 /* More headers than fit: a list that is longer loops. */
 #define MAX_CAPABILITIES ((PCI_STANDARD_BYTES - PCI_HEADER_BYTES) / 4)
-#define MAX_EXTENDED     ((PCI_CONFIG_BYTES - PCI_STANDARD_BYTES) / 4)
 
 int provider_open(struct pci_provider *provider)
 {
@@ -210,23 +209,6 @@ unsigned provider_find_capability(struct pci_provider *provider, uint8_t id)
             return offset;
         }
         value >>= 8;
-    }
-    return 0;
-}
-
-unsigned provider_find_extended(struct pci_provider *provider, uint16_t id)
-{
-    unsigned offset = PCI_STANDARD_BYTES;
-    for (unsigned left = MAX_EXTENDED; left > 0 && offset >= PCI_STANDARD_BYTES; left--) {
-        uint32_t header;
-        if (provider_config_read(provider, offset, 4, &header) < 0 || header == 0 ||
-            header == UINT32_MAX) {
-            return 0;
-        }
-        if ((header & 0xffff) == id) {
-            return offset;
-        }
-        offset = (header >> 20) & 0xffc;
     }
     return 0;
 }

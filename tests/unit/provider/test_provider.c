@@ -354,12 +354,6 @@ static void capabilities_are_found(void **state)
     assert_int_equal(provider_find_capability(provider, 0x05), 0x60);
     assert_int_equal(provider_find_capability(provider, 0x10), 0x80);
     assert_int_equal(provider_find_capability(provider, 0x11), 0);
-
-    put32(0x100, 0x14010001);
-    put32(0x140, 0x00010003);
-    assert_int_equal(provider_find_extended(provider, 0x0001), 0x100);
-    assert_int_equal(provider_find_extended(provider, 0x0003), 0x140);
-    assert_int_equal(provider_find_extended(provider, 0x0004), 0);
 }
 
 /* B8: malformed lists. */
@@ -377,16 +371,8 @@ static void broken_lists_end(void **state)
     assert_true(fake.reads <= 2 + 48);
     put32(0x40, 0x00000401); /* into the header */
     assert_int_equal(provider_find_capability(provider, 0x10), 0);
-    put32(0x100, 0x10010001);
-    fake.reads = 0;
-    assert_int_equal(provider_find_extended(provider, 0x0004), 0);
-    assert_true(fake.reads <= 960);
-    put32(0x100, 0x08010001); /* below 0x100 */
-    assert_int_equal(provider_find_extended(provider, 0x0004), 0);
-    assert_int_equal(provider_find_extended(provider, 0x0000), 0);
     memset(fake.config, 0xff, sizeof(fake.config));
     assert_int_equal(provider_find_capability(provider, 0xff), 0);
-    assert_int_equal(provider_find_extended(provider, 0xffff), 0);
 }
 
 static void interrupt_arguments_are_checked(void **state)
