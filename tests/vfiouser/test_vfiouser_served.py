@@ -472,6 +472,31 @@ class BadTwins(TwinTest):
                 self.assert_in_step(client)
                 client.close()
 
+    def test_who_does_not_want_one_gets_none(self):
+        for said in (vu.QEMU, said_with(twin_socket={"supported": False}),
+                     said_with(twin_socket={}),
+                     said_with(twin_socket={"supported": True}, max_msg_fds=0)):
+            client = self.connect()
+            self.assertNotIn("twin_socket", client.version(0, said)[2]["capabilities"])
+            client.close()
+
+    def test_the_client_goes_while_it_is_asked(self):
+        client, twin = self.attach_twin(self.guest)
+        asked = threading.Event()
+        twin.how = lambda _: asked.set()
+        device = Testdev(client)
+        device.write(Testdev.ACCESS_ADDRESS, RAM, 8)
+        device.write(Testdev.ACCESS_COMMAND, 8, posted=True)
+        self.assertTrue(asked.wait(vfiousertest.SECONDS))
+        client.close()
+        twin.client.sock.shutdown(socket.SHUT_RDWR)
+        self.assert_in_step(self.attach())
+
+
+class SlowTwins(TwinTest):
+    """What never comes, or is never read, is waited for as long as the server has patience."""
+    patience = None  # its own
+
     def started(self, how, command):
         """A copy of the whole memory to the device, or a fill of it, by a twin that serves so."""
         client, twin = self.attach_twin(self.guest)
@@ -515,26 +540,6 @@ class BadTwins(TwinTest):
         twin.join(vfiousertest.SECONDS)
         self.assertTrue(vfiousertest.wait_until(is_full))
         self.assert_not_held_up(client)
-
-    def test_who_does_not_want_one_gets_none(self):
-        for said in (vu.QEMU, said_with(twin_socket={"supported": False}),
-                     said_with(twin_socket={}),
-                     said_with(twin_socket={"supported": True}, max_msg_fds=0)):
-            client = self.connect()
-            self.assertNotIn("twin_socket", client.version(0, said)[2]["capabilities"])
-            client.close()
-
-    def test_the_client_goes_while_it_is_asked(self):
-        client, twin = self.attach_twin(self.guest)
-        asked = threading.Event()
-        twin.how = lambda _: asked.set()
-        device = Testdev(client)
-        device.write(Testdev.ACCESS_ADDRESS, RAM, 8)
-        device.write(Testdev.ACCESS_COMMAND, 8, posted=True)
-        self.assertTrue(asked.wait(vfiousertest.SECONDS))
-        client.close()
-        twin.client.sock.shutdown(socket.SHUT_RDWR)
-        self.assert_in_step(self.attach())
 
 
 class Pumped:
