@@ -15,7 +15,7 @@
  *
  * Connection. An io_connect_t from apple_dext_connect is one user client of one driver instance.
  * It is opened, not claimed: an unclaimed connection may ask for identity, BAR information,
- * capabilities, statistics and state; everything that touches the device needs apple_dext_claim.
+ * capabilities, statistics, state and records; what touches the device needs apple_dext_claim.
  * What a connection holds (claim, DMA regions, buffer, interrupts, mappings) ends with
  * apple_dext_disconnect. A connection opened by IOServiceOpen elsewhere may be used as well.
  *
@@ -253,15 +253,6 @@ kern_return_t apple_dext_set_irq_mask(io_connect_t connection, const uint64_t ma
  */
 kern_return_t apple_dext_read_pending_irqs(io_connect_t connection, uint64_t pending[4]);
 
-/**
- * Reset the device and wait until it answers with its vendor ID.
- *
- * kIOReturnNotResponding: the reset was done but the device did not come back within 5 seconds.
- * kIOReturnUnsupported: the device has no reset that the host can do. Mappings and DMA regions
- * stay; config space is what the reset left.
- */
-kern_return_t apple_dext_reset_device(io_connect_t connection);
-
 /** One-shot notice that a vector is pending. */
 typedef struct AppleDextInterruptNotify AppleDextInterruptNotify;
 
@@ -301,7 +292,102 @@ kern_return_t apple_dext_interrupt_notify_rearm(AppleDextInterruptNotify *notify
  */
 void apple_dext_interrupt_notify_destroy(AppleDextInterruptNotify *notify);
 
+/* ---- Reset ----------------------------------------------------------------------------------- */
+
+/**
+ * Reset the device and wait until it answers with its vendor ID.
+ *
+ * kIOReturnNotResponding: the reset was done but the device did not come back within 5 seconds.
+ * kIOReturnUnsupported: the device has no reset that the host can do. Mappings and DMA regions
+ * stay; config space is what the reset left.
+ */
+kern_return_t apple_dext_reset_device(io_connect_t connection);
+
 /* ==== Additions =============================================================================== */
+
+/*
+ * What the first callers of this interface do not have. Of the extensions of the software driver
+ * each function says what it does where the driver knows none, as the real one.
+ */
+
+/* ---- Finding devices ------------------------------------------------------------------------- */
+
+/** One driver instance, that is one PCI function, as the registry describes it. */
+typedef struct AppleDextInstance {
+    uint64_t entry_id;   /* registry entry ID: this attachment, until replug or reboot; 0 unknown */
+    char name[256];      /* place below the root port, e.g. "pci-bridge0/00.0": survives replug */
+    char root[128];      /* name of the root port, or of the nub's parent where there is none */
+    uint8_t has_address; /* 0: the registry does not say; the next three are 0 */
+    uint8_t bus;         /* 0-255, may change when things are plugged elsewhere */
+    uint8_t device;      /* 0-31 */
+    uint8_t function;    /* 0-7 */
+    uint8_t has_ids;     /* 0: the registry does not say; the next five are 0 */
+    uint8_t revision_id;
+    uint16_t vendor_id;
+    uint16_t device_id;
+    uint32_t class_code;          /* 24 bits */
+    uint16_t subsystem_vendor_id; /* 0 where the device has none */
+    uint16_t subsystem_id;
+    uint8_t has_claims; /* 0: unknown: the real driver's registry does not say; set by a listing */
+    uint32_t claims;    /* clients that held a claim when the registry was read */
+    char claimed_by[128]; /* who they are, "pid 12, qemu; pid 13, dextctl", cut where it is full */
+} AppleDextInstance;
+
+/**
+ * List the driver instances there are, without opening any.
+ *
+ * @out_instances: array of *out_count, for apple_dext_free_list; NULL when there are none, which
+ * is success. Ordered by root name, then address.
+ *
+ * kIOReturnNoMemory; kIOReturnTimeout where a software host does not answer.
+ */
+kern_return_t apple_dext_list(AppleDextInstance **out_instances, size_t *out_count);
+
+/** Free what apple_dext_list returned. NULL is fine. */
+void apple_dext_free_list(AppleDextInstance *instances);
+
+typedef enum AppleDextEvent {
+    APPLE_DEXT_ARRIVED = 0,
+    APPLE_DEXT_DEPARTED = 1 /* also while connections to it are open: they are dead now */
+} AppleDextEvent;
+
+/** Watch over arrivals and departures of driver instances. */
+typedef struct AppleDextWatch AppleDextWatch;
+
+/**
+ * Report each instance that arrives, and each of those that departs, without opening any. Instances
+ * that are there already arrive first, ordered as in apple_dext_list.
+ *
+ * @handler_fn: runs on a thread of the library, never twice at a time; it may use every function
+ * here, destroy of its own watch included. It may run before this function returns. @instance is
+ * borrowed for the call: at a departure it is what was known at the arrival.
+ * @opaque: borrowed until apple_dext_watch_destroy has done its work
+ *
+ * Every departure had its arrival. An instance that goes before the library could look at it is not
+ * reported. A host that ends takes its instances with it, and those of the next one are not seen.
+ *
+ * Returns NULL when there is no host to watch, or out of memory; the log says which.
+ */
+AppleDextWatch *apple_dext_watch_create(void (*handler_fn)(void *opaque, AppleDextEvent event,
+                                                           const AppleDextInstance *instance),
+                                        void *opaque);
+
+/**
+ * End a watch: when this returns its handler is not running and will not run again. Called from the
+ * handler itself it returns at once and that run is the last.
+ *
+ * @watch: transferred; NULL is fine
+ *
+ * Waits for a running handler: do not call it with a lock held that the handler takes.
+ */
+void apple_dext_watch_destroy(AppleDextWatch *watch);
+
+/**
+ * What is at the other end of a connection, as the registry described it when it was opened. For a
+ * connection opened elsewhere the driver is asked. IDs that are not known are never ones: has_ids
+ * is 0 instead.
+ */
+kern_return_t apple_dext_get_identity(io_connect_t connection, AppleDextInstance *out_instance);
 
 /**
  * apple_dext_connect for hosts where an address is not unique.
@@ -313,6 +399,15 @@ void apple_dext_interrupt_notify_destroy(AppleDextInterruptNotify *notify);
  */
 io_connect_t apple_dext_connect_with_root(uint8_t bus, uint8_t device, uint8_t function,
                                           const char *host_root, char **errp);
+
+/**
+ * End the driver instance, for all its clients: their connections die, and the device is left to
+ * whichever driver matches next. It returns before that is done: calls may succeed a moment longer.
+ * The connection must still be disconnected.
+ */
+kern_return_t apple_dext_terminate(io_connect_t connection);
+
+/* ---- More of DMA ----------------------------------------------------------------------------- */
 
 /**
  * Have the driver allocate memory that device and process share, and map it. One buffer a
@@ -401,89 +496,32 @@ kern_return_t apple_dext_register_dma_batch(io_connect_t connection,
 kern_return_t apple_dext_unregister_dma_batch(io_connect_t connection, const uint64_t *iovas,
                                               size_t count, kern_return_t *out_statuses);
 
-/** One driver instance, that is one PCI function, as the registry describes it. */
-typedef struct AppleDextInstance {
-    uint64_t entry_id;   /* registry entry ID: this attachment, until replug or reboot; 0 unknown */
-    char name[256];      /* place below the root port, e.g. "pci-bridge0/00.0": survives replug */
-    char root[128];      /* name of the root port, or of the nub's parent where there is none */
-    uint8_t has_address; /* 0: the registry does not say; the next three are 0 */
-    uint8_t bus;         /* 0-255, may change when things are plugged elsewhere */
-    uint8_t device;      /* 0-31 */
-    uint8_t function;    /* 0-7 */
-    uint8_t has_ids;     /* 0: the registry does not say; the next five are 0 */
-    uint8_t revision_id;
-    uint16_t vendor_id;
-    uint16_t device_id;
-    uint32_t class_code;          /* 24 bits */
-    uint16_t subsystem_vendor_id; /* 0 where the device has none */
-    uint16_t subsystem_id;
-    uint8_t has_claims; /* 0: unknown: the real driver's registry does not say; set by a listing */
-    uint32_t claims;    /* clients that held a claim when the registry was read */
-    char claimed_by[128]; /* who they are, "pid 12, qemu; pid 13, dextctl", cut where it is full */
-} AppleDextInstance;
+/* ---- More of BARs ---------------------------------------------------------------------------- */
+
+#define APPLE_DEXT_BAR_RANGES 4
+
+/** Part of a BAR, in bytes. */
+typedef struct AppleDextBarRange {
+    uint64_t offset, bytes;
+} AppleDextBarRange;
 
 /**
- * List the driver instances there are, without opening any.
+ * Which parts of a BAR are direct, plain memory in a mapping of it; an access to the rest is
+ * trapped and carried out by the driver. Needs a claim.
  *
- * @out_instances: array of *out_count, for apple_dext_free_list; NULL when there are none, which
- * is success. Ordered by root name, then address.
+ * @bar: 0-5
+ * @out_ranges: the first *out_count of them, ascending and apart
+ * @out_count: 0: all of it is trapped, as an I/O BAR always is
  *
- * kIOReturnNoMemory; kIOReturnTimeout where a software host does not answer.
+ * kIOReturnUnsupported: the driver does not tell; the real one maps every memory BAR whole.
+ * kIOReturnNotFound: as for apple_dext_get_bar_info. kIOReturnInternalError: the driver's answer
+ * does not fit the BAR. kIOReturnNotOpen: no claim. Else why the BAR cannot be mapped.
  */
-kern_return_t apple_dext_list(AppleDextInstance **out_instances, size_t *out_count);
+kern_return_t apple_dext_get_bar_ranges(io_connect_t connection, uint8_t bar,
+                                        AppleDextBarRange out_ranges[APPLE_DEXT_BAR_RANGES],
+                                        uint32_t *out_count);
 
-/** Free what apple_dext_list returned. NULL is fine. */
-void apple_dext_free_list(AppleDextInstance *instances);
-
-typedef enum AppleDextEvent {
-    APPLE_DEXT_ARRIVED = 0,
-    APPLE_DEXT_DEPARTED = 1 /* also while connections to it are open: they are dead now */
-} AppleDextEvent;
-
-/** Watch over arrivals and departures of driver instances. */
-typedef struct AppleDextWatch AppleDextWatch;
-
-/**
- * Report each instance that arrives, and each of those that departs, without opening any. Instances
- * that are there already arrive first, ordered as in apple_dext_list.
- *
- * @handler_fn: runs on a thread of the library, never twice at a time; it may use every function
- * here, destroy of its own watch included. It may run before this function returns. @instance is
- * borrowed for the call: at a departure it is what was known at the arrival.
- * @opaque: borrowed until apple_dext_watch_destroy has done its work
- *
- * Every departure had its arrival. An instance that goes before the library could look at it is not
- * reported. A host that ends takes its instances with it, and those of the next one are not seen.
- *
- * Returns NULL when there is no host to watch, or out of memory; the log says which.
- */
-AppleDextWatch *apple_dext_watch_create(void (*handler_fn)(void *opaque, AppleDextEvent event,
-                                                           const AppleDextInstance *instance),
-                                        void *opaque);
-
-/**
- * End a watch: when this returns its handler is not running and will not run again. Called from the
- * handler itself it returns at once and that run is the last.
- *
- * @watch: transferred; NULL is fine
- *
- * Waits for a running handler: do not call it with a lock held that the handler takes.
- */
-void apple_dext_watch_destroy(AppleDextWatch *watch);
-
-/**
- * What is at the other end of a connection, as the registry described it when it was opened. For a
- * connection opened elsewhere the driver is asked. IDs that are not known are never ones: has_ids
- * is 0 instead.
- */
-kern_return_t apple_dext_get_identity(io_connect_t connection, AppleDextInstance *out_instance);
-
-/**
- * End the driver instance, for all its clients: their connections die, and the device is left to
- * whichever driver matches next. It returns before that is done: calls may succeed a moment longer.
- * The connection must still be disconnected.
- */
-kern_return_t apple_dext_terminate(io_connect_t connection);
+/* ---- What the driver tells ------------------------------------------------------------------- */
 
 /** What the driver can do. */
 typedef struct AppleDextCapabilities {
@@ -499,6 +537,27 @@ typedef struct AppleDextCapabilities {
 /** Ask for limits and features. A driver without the extension is described by its known limits. */
 kern_return_t apple_dext_get_capabilities(io_connect_t connection,
                                           AppleDextCapabilities *out_capabilities);
+
+typedef enum AppleDextPresence {
+    APPLE_DEXT_PRESENT = 0,
+    APPLE_DEXT_REMOVED = 1,
+    APPLE_DEXT_RESETTING = 2
+} AppleDextPresence;
+
+typedef struct AppleDextDeviceState {
+    AppleDextPresence presence;
+    uint64_t generation; /* counts resets and returns of the device; 0 unknown */
+    uint64_t link_speed; /* PCIe generation 1-6; 0 unknown */
+    uint64_t link_width; /* lanes; 0 unknown */
+    uint64_t last_fault; /* bus address of the last DMA fault; 0 none, or unknown */
+} AppleDextDeviceState;
+
+/**
+ * Dead or alive. For a driver without the extension presence is what a read of the vendor ID says,
+ * which needs a claim (kIOReturnNotOpen), and the rest is unknown. A terminated driver is not an
+ * answer: MACH_SEND_INVALID_DEST.
+ */
+kern_return_t apple_dext_get_device_state(io_connect_t connection, AppleDextDeviceState *out_state);
 
 /** Counts since the driver instance started, all its clients together. */
 typedef struct AppleDextStatistics {
@@ -561,7 +620,8 @@ typedef struct AppleDextCall {
 
 /**
  * Read what clients called of late, all of them together. The driver keeps the last
- * APPLE_DEXT_CALLS_KEPT calls, always; calls of this function are not among them.
+ * APPLE_DEXT_CALLS_KEPT calls, always; calls of this function are not among them. Whoever may
+ * connect sees them, values written to registers too; nothing that was read, and no memory.
  *
  * @cursor: the number to begin at, and then the one to go on with: 0 for all there are,
  * APPLE_DEXT_CALLS_NEW for what comes from now on
@@ -597,49 +657,7 @@ typedef struct AppleDextDmaSegment {
 kern_return_t apple_dext_list_dma_segments(io_connect_t connection, uint64_t *cursor,
                                            AppleDextDmaSegment *out_segments, size_t *count);
 
-#define APPLE_DEXT_BAR_RANGES 4
-
-/** Part of a BAR, in bytes. */
-typedef struct AppleDextBarRange {
-    uint64_t offset, bytes;
-} AppleDextBarRange;
-
-/**
- * Which parts of a BAR are direct, plain memory in a mapping of it; an access to the rest is
- * trapped and carried out by the driver. Needs a claim.
- *
- * @bar: 0-5
- * @out_ranges: the first *out_count of them, ascending and apart
- * @out_count: 0: all of it is trapped, as an I/O BAR always is
- *
- * kIOReturnUnsupported: the driver does not tell; the real one maps every memory BAR whole.
- * kIOReturnNotFound: as for apple_dext_get_bar_info. kIOReturnInternalError: the driver's answer
- * does not fit the BAR. kIOReturnNotOpen: no claim. Else why the BAR cannot be mapped.
- */
-kern_return_t apple_dext_get_bar_ranges(io_connect_t connection, uint8_t bar,
-                                        AppleDextBarRange out_ranges[APPLE_DEXT_BAR_RANGES],
-                                        uint32_t *out_count);
-
-typedef enum AppleDextPresence {
-    APPLE_DEXT_PRESENT = 0,
-    APPLE_DEXT_REMOVED = 1,
-    APPLE_DEXT_RESETTING = 2
-} AppleDextPresence;
-
-typedef struct AppleDextDeviceState {
-    AppleDextPresence presence;
-    uint64_t generation; /* counts resets and returns of the device; 0 unknown */
-    uint64_t link_speed; /* PCIe generation 1-6; 0 unknown */
-    uint64_t link_width; /* lanes; 0 unknown */
-    uint64_t last_fault; /* bus address of the last DMA fault; 0 none, or unknown */
-} AppleDextDeviceState;
-
-/**
- * Dead or alive. For a driver without the extension presence is what a read of the vendor ID says,
- * which needs a claim (kIOReturnNotOpen), and the rest is unknown. A terminated driver is not an
- * answer: MACH_SEND_INVALID_DEST.
- */
-kern_return_t apple_dext_get_device_state(io_connect_t connection, AppleDextDeviceState *out_state);
+/* ---- Texts ----------------------------------------------------------------------------------- */
 
 /** What a code means here, in one line: static storage, never NULL, for every code. */
 const char *apple_dext_status_text(kern_return_t code);
