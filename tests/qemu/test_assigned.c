@@ -215,7 +215,7 @@ static bool arrives(struct assigned_device *device, int fd)
 {
     uint64_t count = 0;
     while (read(fd, &count, sizeof(count)) < 0) {
-        if (assigned_irq_turn(device, 10000) != 0) {
+        if (assigned_irq_turn(device, 120000) != 0) {
             return false;
         }
     }
