@@ -136,7 +136,7 @@ struct sim_storage_operation {
     struct model_storage_request request;
     struct sim_pins pins; /* none: the data is in request.buffer */
     _Atomic enum sim_operation_state state;
-    _Atomic bool is_revoked; /* it would write to memory that is no longer the device's to write */
+    _Atomic bool is_revoked; /* it would reach memory that the device no longer may */
     int result;
 };
 
@@ -318,7 +318,7 @@ int sim_storage_open(struct sim *sim, const char *path, unsigned flags, unsigned
 void sim_storage_submit_locked(struct sim *sim, const struct model_storage_request *request);
 /** As the host operation; bus mastering is on. */
 bool sim_storage_submit_direct_locked(struct sim *sim, const struct model_storage_request *request);
-/** The device has lost the right to write to memory: operations that would end without. */
+/** The device has lost the right to reach memory: operations that would end without. */
 void sim_storage_revoke_locked(struct sim *sim);
 /** Wait for the end of one that had begun before, with the lock given back meanwhile. */
 void sim_storage_settle_locked(struct sim *sim);

@@ -1,8 +1,9 @@
 /*
  * Files as a model's storage: operations wait here for a worker, in the order of submission.
  *
- * A read that goes straight to a client's memory is DMA: it is not begun once the device may do
- * none, and whoever takes that right away waits for those under way.
+ * What goes straight to or from a client's memory is DMA: it is not begun once the device may do
+ * none, and whoever takes that right away waits for those under way. A write that went on would
+ * store whatever the client has there by then.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -70,7 +71,7 @@ void sim_storage_revoke_locked(struct sim *sim)
     struct sim_storage *all = &sim->storage;
     struct sim_storage_operation *operation;
     TAILQ_FOREACH (operation, &all->live, link) {
-        if (operation->pins.count > 0 && operation->request.action == MODEL_STORAGE_READ) {
+        if (operation->pins.count > 0) {
             operation->is_revoked = true;
         }
     }

@@ -103,9 +103,9 @@ struct model_host_ops {
     /* storage_submit of a read or write whose data goes to or comes from memory within the device's
      * reach, some time before it is done: request->segments, of request->bytes together, instead of
      * buffer. False, and nothing was started: some of it is not the host's to reach without a copy,
-     * or bus mastering is off. Whoever unmaps that memory waits for the end of the operation. A
-     * read ends with -ECANCELED when bus mastering goes off, or a reset comes, before it is carried
-     * out; one that is being carried out then holds that up. */
+     * or bus mastering is off. Whoever unmaps that memory waits for the end of the operation. It
+     * ends with -ECANCELED when bus mastering goes off, or a reset comes, before it is carried out;
+     * one that is being carried out then holds that up. */
     bool (*storage_submit_direct)(void *host, const struct model_storage_request *request);
 
     /* Read from a storage straight to memory, count segments one after the other, if that can be

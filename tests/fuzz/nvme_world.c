@@ -565,12 +565,12 @@ bool world_storage_done(struct world *world, unsigned which, int result)
             (world->operation_count - i) * sizeof(world->operations[0]));
     if (operation.request.buffer != NULL)
         ASAN_UNPOISON_MEMORY_REGION(operation.request.buffer, operation.request.bytes);
-    if (result == 0)
-        operation_run(world, &operation.request);
     bool is_direct = operation.request.segment_count > 0;
-    bool is_canceled =
-        is_direct && operation.request.action == MODEL_STORAGE_READ && result == 0 &&
-        (!is_master(world) || !segments_copy(world, &operation.request, operation.request.buffer));
+    bool is_canceled = is_direct && result == 0 && !is_master(world);
+    if (result == 0 && !is_canceled)
+        operation_run(world, &operation.request);
+    if (is_direct && operation.request.action == MODEL_STORAGE_READ && result == 0 && !is_canceled)
+        is_canceled = !segments_copy(world, &operation.request, operation.request.buffer);
     if (is_canceled)
         result = -ECANCELED; /* the controller tries again */
     if (is_direct)

@@ -189,27 +189,43 @@ static uint16_t write_step(struct nvme *dev, struct nvme_request *request, int r
     return NVME_SUCCESS;
 }
 
+/* Data that cannot be read to the end must not overwrite any. */
+static uint16_t write_through_buffer(struct nvme *dev, struct nvme_request *request)
+{
+    uint16_t status = nvme_data_read(dev, &request->data, request->buffer);
+    if (status != NVME_SUCCESS)
+        return status;
+    request->step = write_step;
+    nvme_storage_start(dev, request, MODEL_STORAGE_WRITE, is_durable(dev, request),
+                       request->range.first, range_blocks(request));
+    return NVME_LATER;
+}
+
+/* As with reads: once more when bus mastering is back. */
+static uint16_t write_direct_step(struct nvme *dev, struct nvme_request *request, int result)
+{
+    return result == -ECANCELED ? write_through_buffer(dev, request)
+                                : write_step(dev, request, result);
+}
+
 static uint16_t write_start(struct nvme *dev, struct nvme_request *request)
 {
     uint16_t status = transfer_take(dev, request);
     if (status != NVME_SUCCESS)
         return status;
     uint8_t *memory = nvme_storage_memory(request->ns, request->range.first);
-    request->step = write_step;
     if (memory == NULL &&
-        nvme_storage_transfer_direct(dev, request, MODEL_STORAGE_WRITE, is_durable(dev, request)))
+        nvme_storage_transfer_direct(dev, request, MODEL_STORAGE_WRITE, is_durable(dev, request))) {
+        request->step = write_direct_step;
         return NVME_LATER;
-    /* By way of the buffer: data that cannot be read to the end must not overwrite any. */
+    }
+    if (memory == NULL)
+        return write_through_buffer(dev, request);
     status = nvme_data_read(dev, &request->data, request->buffer);
     if (status != NVME_SUCCESS)
         return status;
-    if (memory != NULL) {
-        memcpy(memory, request->buffer, request->data.bytes);
-        return write_step(dev, request, 0);
-    }
-    nvme_storage_start(dev, request, MODEL_STORAGE_WRITE, is_durable(dev, request),
-                       request->range.first, range_blocks(request));
-    return NVME_LATER;
+    memcpy(memory, request->buffer, request->data.bytes);
+    return write_step(dev, request, 0);
 }
 
 static uint16_t verify_step(struct nvme *dev, struct nvme_request *request, int result)

@@ -494,6 +494,53 @@ static void no_read_after_a_reset(void **state)
     check_ends_reads(reset_main);
 }
 
+/* The same of writes: what is in that memory from then on is no data of theirs. */
+static void check_ends_writes(void *(*end)(void *context))
+{
+    pthread_t thread;
+    uint8_t content[4096];
+    unmapped = 0;
+    is_slow = true;
+    memset(plain.bytes, 0xa1, sizeof(plain.bytes));
+    segments[0] = (struct model_segment){bus, 4096};
+    segment_count = 1;
+    write_direct(0);
+    assert_false(is_refused);
+    while (!is_writing) {
+        sched_yield();
+    }
+    segments[0] = (struct model_segment){bus + 8192, 4096};
+    write_direct(8192);
+    assert_false(is_refused);
+    assert_int_equal(pthread_create(&thread, NULL, end, NULL), 0);
+    usleep(20000);
+    assert_int_equal(unmapped, 0);
+    is_slow = false;
+    pthread_join(thread, NULL);
+    memset(plain.bytes, 0xb2, sizeof(plain.bytes));
+    wait_for(&results_seen, 2);
+    assert_int_equal(cancelled, 1);
+    int fd = open(path, O_RDONLY);
+    assert_int_equal(pread(fd, content, 4096, 0), 4096);
+    assert_int_equal(content[0], 0xa1);
+    assert_int_equal(content[4095], 0xa1);
+    assert_int_equal(pread(fd, content, 4096, 8192), 4096);
+    for (uint64_t i = 0; i < 4096; i++) {
+        assert_int_equal(content[i], byte_at(8192 + i));
+    }
+    close(fd);
+}
+
+static void no_bus_master_no_write(void **state)
+{
+    check_ends_writes(stop_master_main);
+}
+
+static void no_write_after_a_reset(void **state)
+{
+    check_ends_writes(reset_main);
+}
+
 #define now_test(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
@@ -510,6 +557,8 @@ int main(void)
         now_test(reads_that_wait_go_to_memory),
         now_test(no_bus_master_no_read),
         now_test(no_read_after_a_reset),
+        now_test(no_bus_master_no_write),
+        now_test(no_write_after_a_reset),
     };
     return cmocka_run_group_tests_name("sim storage direct", tests, NULL, NULL);
 }

@@ -68,9 +68,26 @@ static void writes_straight_from_memory(void **state)
     fake_run(&driver.fake, 10);
     assert_true(driver_poll(&driver, 1, &completion));
     assert_int_equal(completion.status & 0x7ff, 0x081);
+    /* What was held up is done again, with what is there then. */
+    driver_submit(&driver, 1, &write);
+    while (driver.fake.operation_count == 0)
+        fake_run(&driver.fake, 1);
+    driver_pattern(&driver, DATA + 0x4000, 4096, 6);
+    assert_true(fake_storage_step(&driver.fake, -ECANCELED));
+    fake_run(&driver.fake, 10);
+    assert_int_equal(driver.fake.operation_count, 1);
+    assert_false(driver_poll(&driver, 1, &completion));
+    assert_true(fake_storage_step(&driver.fake, 0));
+    fake_run(&driver.fake, 10);
+    assert_true(driver_poll(&driver, 1, &completion));
+    assert_int_equal(completion.status, 0);
+    driver.fake.submits_direct = false;
+    assert_int_equal(driver_io(&driver, 2, 8, 8), 0);
+    assert_true(driver_matches(&driver, DATA, 4096, 6));
+    driver.fake.submits_direct = true;
     write.prp1 = 0x1000;
     assert_int_equal(driver_run(&driver, 1, &write, NULL) & 0x7ff, 0x004);
-    assert_int_equal(driver.fake.submitted_direct, 3); /* with the read between */
+    assert_int_equal(driver.fake.submitted_direct, 4); /* with the read between */
     driver_stop(&driver);
 }
 
