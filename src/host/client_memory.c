@@ -70,8 +70,8 @@ void client_process_cut(struct client_process *process)
     served_memories_cut(&process->served);
 }
 
-static int client_memory_copy(struct client_process *process, uint64_t address, void *buffer,
-                              size_t length, bool is_write)
+int client_process_copy(struct client_process *process, uint64_t address, void *buffer,
+                        size_t length, bool is_write)
 {
     return atomic_load(&process->is_gone)
                ? -EFAULT
@@ -81,16 +81,16 @@ static int client_memory_copy(struct client_process *process, uint64_t address, 
 static int client_memory_read(struct dma_memory *memory, uint64_t offset, void *buffer,
                               size_t length)
 {
-    return client_memory_copy(((struct client_view *)memory)->process, offset, buffer, length,
-                              false);
+    return client_process_copy(((struct client_view *)memory)->process, offset, buffer, length,
+                               false);
 }
 
 static int client_memory_write(struct dma_memory *memory, uint64_t offset, const void *buffer,
                                size_t length)
 {
     /* The copy call takes its source as a plain pointer and only reads it. */
-    return client_memory_copy(((struct client_view *)memory)->process, offset,
-                              (void *)(uintptr_t)buffer, length, true);
+    return client_process_copy(((struct client_view *)memory)->process, offset,
+                               (void *)(uintptr_t)buffer, length, true);
 }
 
 static void client_memory_release(struct dma_memory *memory)

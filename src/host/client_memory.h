@@ -43,6 +43,11 @@ void client_process_put(struct client_process *process);
 /** The process has gone or is sent away: devices that wait for memory it serves wait no longer. */
 void client_process_cut(struct client_process *process);
 
+/** Copy length bytes, not 0, from (is_write: to) address in the client. Any thread. 0, or as
+ * client_space_copy. */
+int client_process_copy(struct client_process *process, uint64_t address, void *buffer,
+                        size_t length, bool is_write);
+
 /* What need not be asked twice while a batch of regions is described. Zeroed: no batch. The owner
  * serialises. */
 struct client_hold {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "abi/dext_abi.h"
+#include "base/checked.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/trace.h"
@@ -448,6 +449,90 @@ static IOReturn connection_call_small(struct connection *connection, struct wire
     return status;
 }
 
+/* The structures of a CALL_AT: copies, which the client cannot change any more. */
+struct call_structures {
+    uint64_t from, to; /* in the client's memory */
+    uint32_t bytes, room;
+    void *in, *out;
+};
+
+/* kIOReturnIPCError: it does not make sense, or is not to be had this way. */
+static IOReturn call_at_fetch(struct connection *connection, const struct wire_words *words,
+                              struct call_structures *structures)
+{
+    const uint64_t sizes = words->words[2];
+    *structures = (struct call_structures){.from = words->words[1],
+                                           .to = words->words[3],
+                                           .bytes = (uint32_t)sizes,
+                                           .room = sizes >> WIRE_CALL_AT_ROOM_SHIFT};
+    if (structures->bytes > WIRE_MAX_STRUCT || structures->room > WIRE_MAX_STRUCT ||
+        range_wraps(structures->from, structures->bytes) ||
+        range_wraps(structures->to, structures->room)) {
+        return kIOReturnIPCError;
+    }
+    structures->in = malloc((size_t)structures->bytes + 1);
+    structures->out = calloc(1, (size_t)structures->room + 1);
+    if (!structures->in || !structures->out) {
+        return kIOReturnNoMemory;
+    }
+    return structures->bytes > 0 &&
+                   client_process_copy(connection->session->process, structures->from,
+                                       structures->in, structures->bytes, false) != 0
+               ? kIOReturnIPCError
+               : kIOReturnSuccess;
+}
+
+static IOReturn call_at_carry_out(struct connection *connection, struct wire_words *words,
+                                  unsigned scalars, const struct call_structures *structures)
+{
+    uint64_t scalars_out[WIRE_MAX_SCALARS] = {0};
+    struct dext_arguments arguments = {
+        .scalar_in = words->words + WIRE_CALL_AT_WORDS,
+        .scalar_in_count = scalars,
+        .struct_in = structures->bytes > 0 ? structures->in : NULL,
+        .struct_in_bytes = structures->bytes,
+        .scalar_out = scalars_out,
+        .scalar_out_count = wire_call_word_room(words->words[0]),
+        .struct_out = structures->room > 0 ? structures->out : NULL,
+        .struct_out_bytes = structures->room,
+    };
+    IOReturn status = connection_external_method(
+        connection, wire_call_word_selector(words->words[0]), &arguments);
+    words->count = 1;
+    words->words[0] = 0;
+    if (status != kIOReturnSuccess) {
+        return status;
+    }
+    if (arguments.struct_out_bytes > 0 &&
+        client_process_copy(connection->session->process, structures->to, structures->out,
+                            arguments.struct_out_bytes, true) != 0) {
+        return kIOReturnVMError; /* it was there when the client asked: it has been taken away */
+    }
+    words->count = (uint16_t)(1 + arguments.scalar_out_count);
+    words->words[0] = arguments.struct_out_bytes;
+    memcpy(words->words + 1, scalars_out, arguments.scalar_out_count * sizeof(*scalars_out));
+    return status;
+}
+
+static IOReturn connection_call_at(struct connection *connection, struct wire_words *words)
+{
+    struct call_structures structures = {0};
+    const unsigned count = words->count;
+    const uint64_t first = words->words[0];
+    words->count = 0;
+    if (count < WIRE_CALL_AT_WORDS || wire_call_word_in(first) != count - WIRE_CALL_AT_WORDS ||
+        wire_call_word_room(first) > WIRE_CALL_AT_SCALARS_OUT) {
+        return kIOReturnIPCError;
+    }
+    IOReturn status = call_at_fetch(connection, words, &structures);
+    if (status == kIOReturnSuccess) {
+        status = call_at_carry_out(connection, words, count - WIRE_CALL_AT_WORDS, &structures);
+    }
+    free(structures.in);
+    free(structures.out);
+    return status;
+}
+
 static IOReturn connection_access_small(struct connection *connection, struct wire_words *words)
 {
     const uint32_t width = (uint32_t)words->words[2];
@@ -473,6 +558,8 @@ void connection_request_small(struct connection *connection, struct wire_words *
         words->count = 0;
     } else if (words->type == WIRE_CALL) {
         words->status = connection_call_small(connection, words);
+    } else if (words->type == WIRE_CALL_AT) {
+        words->status = connection_call_at(connection, words);
     } else if (words->type == WIRE_ACCESS) {
         words->status = connection_access_small(connection, words);
     } else {

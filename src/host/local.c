@@ -125,6 +125,9 @@ static int local_link_call_small(struct wire_link *link, struct wire_words *word
 {
     struct local_link *self = (struct local_link *)link;
     int error = -ENOTCONN;
+    if (words->type == WIRE_CALL_AT) {
+        return -EAGAIN; /* inside a process a frame takes less than fetching does */
+    }
     pthread_rwlock_rdlock(&self->local->gate);
     if (!self->local->is_closed) {
         connection_request_small(self->connection, words);

@@ -132,12 +132,58 @@ static kern_return_t call_get(const struct call *call, struct wire_message *repl
     return wire_is_consumed(reply) ? call_give(call, &results) : kIOReturnIPCError;
 }
 
+/* The way of calls with structures: the host fetches and stores them. What it stores is looked at
+ * before the caller gets it, as that of a frame. false: not this way, nothing was done. */
+static bool call_at(struct io_connection *connection, const struct call *call,
+                    kern_return_t *status)
+{
+    const size_t room = call_struct_room(call);
+    struct wire_words words;
+    if (call->is_async || call->input_count > WIRE_CALL_AT_SCALARS ||
+        call_output_room(call) > WIRE_CALL_AT_SCALARS_OUT ||
+        atomic_load_explicit(&connection->fetches_nothing, memory_order_relaxed)) {
+        return false;
+    }
+    struct io_exchange *exchange = io_exchange_begin(IO_EXCHANGE_CALL, WIRE_CALL_AT);
+    const void *out = exchange ? wire_put_space(&exchange->request, room + 1) : NULL;
+    if (!out) {
+        return false;
+    }
+    words.type = WIRE_CALL_AT;
+    words.count = (uint16_t)(WIRE_CALL_AT_WORDS + call->input_count);
+    words.words[0] = wire_call_word(call->selector, call->input_count, call_output_room(call));
+    words.words[1] = (uintptr_t)call->input_struct;
+    words.words[2] = call->input_struct_bytes | (uint64_t)room << WIRE_CALL_AT_ROOM_SHIFT;
+    words.words[3] = (uintptr_t)out;
+    for (uint32_t i = 0; i < call->input_count; i++) {
+        words.words[WIRE_CALL_AT_WORDS + i] = call->input[i];
+    }
+    if (!io_connection_request_small(connection, &words, status)) {
+        return false;
+    }
+    if (words.count == 0 && *status == kIOReturnIPCError) {
+        atomic_store_explicit(&connection->fetches_nothing, true, memory_order_relaxed);
+        return false;
+    }
+    if (*status == KERN_SUCCESS) {
+        const struct call_results results = {.scalars = words.words + 1,
+                                             .scalar_count = words.count > 0 ? words.count - 1 : 0,
+                                             .structure = out,
+                                             .struct_bytes = words.count > 0 ? words.words[0] : 0};
+        *status = words.count > 0 ? call_give(call, &results) : kIOReturnIPCError;
+    }
+    return true;
+}
+
 /* The way of most calls: a few scalars there and back. false: not this one, nothing was done. */
 static bool call_small(struct io_connection *connection, const struct call *call,
                        kern_return_t *status)
 {
     struct wire_words words;
-    if (call->is_async || call->input_struct_bytes || call_struct_room(call)) {
+    if (call->input_struct_bytes || call_struct_room(call)) {
+        return call_at(connection, call, status);
+    }
+    if (call->is_async) {
         return false;
     }
     words.type = WIRE_CALL;

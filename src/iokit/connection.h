@@ -13,6 +13,7 @@
 
 #include "iokit/mapping.h"
 #include "iokit/object.h"
+#include "wire/words.h"
 #include "wire/link.h"
 
 struct io_connection {
@@ -22,6 +23,7 @@ struct io_connection {
      * whoever waits for exclusive use goes before later calls. Never held while memory of the
      * caller is touched: that may be a trapped mapping, whose access comes back here. */
     pthread_rwlock_t lock;
+    _Atomic bool fetches_nothing;      /* the host cannot get at structures of this process */
     bool is_closed;                    /* under lock */
     TAILQ_HEAD(, io_mapping) mappings; /* under lock */
 };

@@ -38,15 +38,16 @@ enum wire_type {
     WIRE_WAKE_OPEN = 12, /* -> u64 wake channel, 1 to 64; fd: its memory (wire/wake.h) */
 
     /* Call sockets. */
-    WIRE_CALL = 16,   /* u32 selector, u32 flags, u32 scalars in, u32 scalars out, u64 struct bytes
-                         in, u64 struct bytes out, u64 wake port, u64 reference[8], scalars, bytes
-                         -> u32 scalars, u32 0, u64 struct bytes, scalars, bytes */
-    WIRE_MAP = 17,    /* u64 type -> u64 bytes, u32 read-only, u32 ranges, each u64 offset, u64
-                         bytes, u64 fd offset, u32 fd index, u32 0; fds */
-    WIRE_ACCESS = 18, /* u64 type, u64 offset, u32 width, u32 is write, u64 value -> u64 value */
-    WIRE_CLOSE = 19,  /* -> ; the host closes the socket after the reply */
-    WIRE_SLOTS = 20,  /* u32 layout (wire/slots.h) -> u32 slots; fd: memory of the call slots */
-    WIRE_KICK = 21,   /* no reply: there is a request in a slot */
+    WIRE_CALL = 16,    /* u32 selector, u32 flags, u32 scalars in, u32 scalars out, u64 struct bytes
+                          in, u64 struct bytes out, u64 wake port, u64 reference[8], scalars, bytes
+                          -> u32 scalars, u32 0, u64 struct bytes, scalars, bytes */
+    WIRE_MAP = 17,     /* u64 type -> u64 bytes, u32 read-only, u32 ranges, each u64 offset, u64
+                          bytes, u64 fd offset, u32 fd index, u32 0; fds */
+    WIRE_ACCESS = 18,  /* u64 type, u64 offset, u32 width, u32 is write, u64 value -> u64 value */
+    WIRE_CLOSE = 19,   /* -> ; the host closes the socket after the reply */
+    WIRE_SLOTS = 20,   /* u32 layout (wire/slots.h) -> u32 slots; fd: memory of the call slots */
+    WIRE_KICK = 21,    /* no reply: there is a request in a slot */
+    WIRE_CALL_AT = 22, /* in slots only: a CALL whose structures are fetched (wire/words.h) */
 
     /* Event socket. */
     WIRE_EVENT_COMPLETION = 32, /* u64 wake port, u64 reference[8], u32 status, u32 count, u64s */

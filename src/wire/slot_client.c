@@ -31,6 +31,11 @@
 
 #define SPINS_A_LOOK_AT_THE_CLOCK 64
 
+/* How much longer a call may take that carries many things: what a region takes, by the bytes that
+ * describe it. */
+#define SPIN_NS_A_BYTE   8
+#define SPIN_MORE_MAX_NS UINT32_C(100000)
+
 struct wire_slot_client {
     struct wire_slots *shared;
     _Atomic uint32_t used;    /* a bit a slot: of calls under way */
@@ -93,7 +98,8 @@ static void client_release(struct wire_slot_client *client, int index)
 struct slot_call {
     struct wire_slot *slot;
     uint32_t number;
-    uint32_t here; /* where this thread runs, as in `awake` */
+    uint32_t here;    /* where this thread runs, as in `awake` */
+    uint32_t more_ns; /* to wait awake */
     int socket_fd;
 };
 
@@ -126,11 +132,11 @@ static void client_spin(struct wire_slot_client *client, const struct slot_call 
                         bool is_crowded)
 {
     const uint32_t usual = atomic_load_explicit(&client->spin_ns, memory_order_relaxed);
-    const uint32_t patience = is_crowded ? SPIN_MIN_NS : usual;
+    const uint32_t patience = is_crowded ? SPIN_MIN_NS : usual + call->more_ns;
     _Atomic uint32_t *const mark = &call->slot->reply.mark;
     uint64_t begin = 0;
     uint64_t now = 0;
-    if (!patience) {
+    if (!usual) {
         return;
     }
     for (unsigned i = 1; mark_is_pending(call, atomic_load_explicit(mark, memory_order_relaxed));
@@ -261,6 +267,13 @@ static int slot_get(const struct wire_slot_reply *reply, struct wire_words *call
     return 0;
 }
 
+static uint32_t more_ns(const struct wire_words *call)
+{
+    uint64_t bytes = call->type == WIRE_CALL_AT ? (uint32_t)call->words[2] : 0;
+    uint64_t ns = bytes * SPIN_NS_A_BYTE;
+    return ns < SPIN_MORE_MAX_NS ? (uint32_t)ns : SPIN_MORE_MAX_NS;
+}
+
 int wire_slot_client_call(struct wire_slot_client *client, int socket_fd, struct wire_words *words)
 {
     int index = client_claim(client);
@@ -273,6 +286,7 @@ int wire_slot_client_call(struct wire_slot_client *client, int socket_fd, struct
         .number = (atomic_load_explicit(&slot->request.number, memory_order_relaxed) + 1) &
                   WIRE_SLOT_NUMBER_MASK,
         .here = wire_processor_here(),
+        .more_ns = more_ns(words),
         .socket_fd = socket_fd,
     };
     if (atomic_load(&slot->reply.mark) & WIRE_SLOT_ENDED) {

@@ -45,7 +45,7 @@
 struct wire_slot_request {
     _Atomic uint32_t number; /* last: what is another than before is a request */
     _Atomic uint16_t where;  /* the caller's processor + 1; 0: unknown */
-    _Atomic uint8_t type;    /* WIRE_CALL or WIRE_ACCESS */
+    _Atomic uint8_t type;    /* WIRE_CALL, WIRE_CALL_AT or WIRE_ACCESS */
     _Atomic uint8_t count;   /* of words in use */
     _Atomic uint64_t call_id;
     _Atomic uint64_t words[WIRE_WORDS_MAX];

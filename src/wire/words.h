@@ -15,7 +15,7 @@
 
 /* A request, whose place its reply takes. */
 struct wire_words {
-    uint16_t type; /* WIRE_CALL or WIRE_ACCESS */
+    uint16_t type; /* WIRE_CALL, WIRE_CALL_AT or WIRE_ACCESS */
     uint16_t count;
     int32_t status; /* of a reply: an IOReturn */
     uint64_t call_id;
@@ -24,8 +24,17 @@ struct wire_words {
     uint64_t words[WIRE_WORDS_MAX];
 };
 
-#define WIRE_ACCESS_WORDS       4
-#define WIRE_ACCESS_WRITE_SHIFT 32
+/* CALL_AT: a CALL with structures, which the host reads and writes where they are, in the client's
+ * memory. The word of the call, address of the one in, its bytes and (from bit 32) room for the one
+ * out, address of that, then the scalars. Its reply: bytes of the one out, then the scalars. A
+ * reply without a word and kIOReturnIPCError: the host cannot get at them, nothing was done. */
+#define WIRE_CALL_AT_WORDS       4
+#define WIRE_CALL_AT_ROOM_SHIFT  32
+#define WIRE_CALL_AT_SCALARS     (WIRE_WORDS_MAX - WIRE_CALL_AT_WORDS)
+#define WIRE_CALL_AT_SCALARS_OUT (WIRE_MAX_SCALARS - 1)
+
+#define WIRE_ACCESS_WORDS        4
+#define WIRE_ACCESS_WRITE_SHIFT  32
 
 /** The first word of a synchronous CALL without structures. */
 static inline uint64_t wire_call_word(uint32_t selector, unsigned scalars_in, unsigned scalars_out)

@@ -174,6 +174,73 @@ class Calls(SlotTest):
         host.folder.cleanup()
 
 
+class Structures(SlotTest):
+    """CALL_AT: the host fetches them from this process, and puts them there."""
+    BATCH, UNBATCH = 65, 66
+    COUNT = 300
+
+    def setUp(self):
+        super().setUp()
+        self.connection, self.slots = self.slotted(1)
+        self.pages = ctypes.create_string_buffer(1 << 16)
+        self.iovas = [0x100000 + i * 0x10000 for i in range(self.COUNT)]
+        entries = b"".join(wire.u64(iova, ctypes.addressof(self.pages), 16) for iova in self.iovas)
+        self.source = self.place(entries)
+        self.target = self.place(bytes(24 * self.COUNT))
+
+    def place(self, content):
+        """Address and length of a copy that lives as long as the test."""
+        buffer = ctypes.create_string_buffer(content, len(content))
+        self.addCleanup(lambda: buffer)
+        return ctypes.addressof(buffer), len(content)
+
+    def regions(self):
+        return self.connection.call(STATISTICS)[1][wiretest.STAT_REGIONS]
+
+    def test_a_call_does_what_its_frame_does(self):
+        self.assertEqual(self.slots.call_at(self.BATCH, [0], self.source, self.target),
+                         (wire.SUCCESS, [24 * self.COUNT, self.COUNT]))
+        self.assertEqual(self.regions(), self.COUNT)
+        results = struct.unpack(f"={3 * self.COUNT}Q", ctypes.string_at(*self.target))
+        self.assertEqual((set(results[0::3]), set(results[2::3])), ({0}, {16}))
+        self.assertEqual(len(set(results[1::3])), self.COUNT)
+        status, scalars, codes = self.connection.call(
+            self.UNBATCH, structure=wire.u64(*self.iovas), structure_room=8 * self.COUNT)
+        self.assertEqual((status, scalars, codes), (wire.SUCCESS, [self.COUNT], bytes(8 * self.COUNT)))
+
+    def test_what_the_driver_refuses_has_been_carried_out(self):
+        short = self.target[0], 8
+        for source, target in ((self.source, short), ((0, 0), self.target), (self.source, (0, 0))):
+            self.assertEqual(self.slots.call_at(self.BATCH, [0], source, target),
+                             (wire.BAD_ARGUMENT, [0]))
+        self.assertEqual(self.slots.call_at(999, [], (0, 0), self.target), (wire.UNSUPPORTED, [0]))
+        self.assertEqual(self.regions(), 0)
+
+    def test_what_cannot_be_fetched_is_not_carried_out(self):
+        top = 2 ** 64
+        calls = self.connection.call(STATISTICS)[1][STAT_CALLS]
+        for place in ((0, 24), (4096, 24), (top - 24, 24), (top - 8, 24), (1 << 63, 24),
+                      (self.source[0], (4 << 20) + 1)):
+            self.assertEqual(self.slots.call_at(self.BATCH, [0], place, self.target),
+                             (wire.IPC_ERROR, []), place)
+        self.assertEqual(self.slots.call_at(self.BATCH, [0], self.source, (top - 8, 24)),
+                         (wire.IPC_ERROR, []))
+        for words in ([], [self.BATCH], [self.BATCH | 1 << 32, *self.source, 0],
+                      [self.BATCH, 0, 0, 0, 0], [self.BATCH | 16 << 48, 0, 0, 0]):
+            self.assertEqual(self.slots.request(wire.CALL_AT, words), (wire.IPC_ERROR, []), words)
+        self.assertEqual(self.connection.call(STATISTICS)[1][STAT_CALLS], calls + 1)
+
+    def test_results_that_find_no_place(self):
+        """The call has been carried out: its code says that the client took the memory away."""
+        self.assertEqual(self.slots.call_at(self.BATCH, [0], self.source, (4096, 24 * self.COUNT)),
+                         (wire.VM_ERROR, [0]))
+        self.assertEqual(self.regions(), self.COUNT)
+
+    def test_no_frame_fetches(self):
+        self.assert_status(self.connection.request(wire.CALL_AT, wire.u64(0, 0, 0, 0)),
+                           wire.IPC_ERROR)
+
+
 class Endings(SlotTest):
     def test_close_ends_every_slot(self):
         connection, slots = self.slotted()

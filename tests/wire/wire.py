@@ -20,7 +20,7 @@ HEADER = struct.Struct("=IHHIiQQ")  # magic, type, fds, payload bytes, status, c
 
 HELLO, MATCH, ENTRY, OPEN, NOTIFY_ADD, NOTIFY_REMOVE, INTEREST_ADD = range(1, 8)
 MEMORY_OPEN, MEMORY_SERVE, MEMORY_WITHDRAW, MEMORY_CLOSE, WAKE_OPEN = range(8, 13)
-CALL, MAP, ACCESS, CLOSE, SLOTS, KICK = range(16, 22)
+CALL, MAP, ACCESS, CLOSE, SLOTS, KICK, CALL_AT = range(16, 23)
 EVENT_COMPLETION, EVENT_MATCH, EVENT_DEAD, EVENT_INTEREST, EVENT_WAKE = range(32, 37)
 MEMORY_READ, MEMORY_WRITE = 48, 49
 PUBLISH, TERMINATED = 1, 2
@@ -405,6 +405,12 @@ class Slots:
         """Returns status, list of scalars."""
         first = selector | lies.pop("scalars_in", len(scalars)) << 32 | room << 48
         return self.request(CALL, [first, *(n & (1 << 64) - 1 for n in scalars)], number, **lies)
+
+    def call_at(self, selector, scalars, source, target, *, scalar_room=15, number=0):
+        """A call with structures at (address, bytes). Status and words of the reply."""
+        first = selector | len(scalars) << 32 | scalar_room << 48
+        return self.request(CALL_AT, [first, source[0], source[1] | target[1] << 32, target[0],
+                                      *scalars], number)
 
     def access(self, kind, offset, width, value=None, number=0):
         """Returns status and the value that came back."""

@@ -135,6 +135,12 @@ static int fake_link_call(struct wire_link *link, struct wire_message *request,
     return 0;
 }
 
+static int fake_link_call_small(struct wire_link *link, struct wire_words *words)
+{
+    struct fake_host *host = ((struct fake_link *)link)->host;
+    return host->small && !host->is_dead ? host->small(host, words) : -EAGAIN;
+}
+
 static struct wire_link *fake_link_create(struct fake_host *host);
 
 static struct wire_link *fake_link_accept(struct wire_link *control, struct wire_message *reply,
@@ -153,6 +159,7 @@ static void fake_link_close(struct wire_link *link)
 
 static const struct wire_link_ops fake_link_ops = {
     .call = fake_link_call,
+    .call_small = fake_link_call_small,
     .accept = fake_link_accept,
     .close = fake_link_close,
 };

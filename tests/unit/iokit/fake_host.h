@@ -33,7 +33,10 @@ struct fake_host {
     size_t entry_count;
     uint32_t page_size;
     fake_answer_fn answer[FAKE_TYPES]; /* by request type; NULL: the plain answer */
-    void *context;                     /* the test's */
+    /* A small request, whose reply takes its place; NULL: it must go as a frame. Called as above,
+     * and returns 0, -EAGAIN to have a frame instead, or what the link shall return. */
+    int (*small)(struct fake_host *host, struct wire_words *words);
+    void *context; /* the test's */
 
     /* For the test to look at. */
     atomic_uint seen[FAKE_TYPES]; /* requests that came, by type */

@@ -306,6 +306,96 @@ static void a_huge_call_does_not_keep_its_buffer(void **state)
     free(big);
 }
 
+/* What a host says of a call whose structures it fetches, and what it saw of it. */
+static struct {
+    int32_t status;
+    uint16_t count;
+    unsigned seen;
+    struct wire_words request;
+} fetched;
+
+static int fetching_call(struct fake_host *self, struct wire_words *words)
+{
+    (void)self;
+    if (words->type != WIRE_CALL_AT) {
+        return -EAGAIN;
+    }
+    fetched.seen++;
+    fetched.request = *words;
+    const uint64_t bytes = words->words[2] >> WIRE_CALL_AT_ROOM_SHIFT;
+    memset((void *)(uintptr_t)words->words[3], 0x3c, bytes);
+    words->status = fetched.status;
+    words->count = fetched.count;
+    words->words[0] = bytes;
+    words->words[1] = 77;
+    return 0;
+}
+
+static void structures_may_be_fetched_and_stored_by_the_host(void **state)
+{
+    const char in[24] = {1};
+    const uint64_t input[] = {5, 6};
+    char out[16] = {0};
+    uint64_t output = 0;
+    uint32_t count = 1;
+    size_t bytes = sizeof(out);
+    (void)state;
+    memset(&fetched, 0, sizeof(fetched));
+    fetched.count = 2;
+    host.small = fetching_call;
+    assert_int_equal(
+        IOConnectCallMethod(connection, 9, input, 2, in, sizeof(in), &output, &count, out, &bytes),
+        0);
+    assert_int_equal(host.seen[WIRE_CALL], 0);
+    assert_int_equal(fetched.request.count, WIRE_CALL_AT_WORDS + 2);
+    assert_int_equal(fetched.request.words[0], wire_call_word(9, 2, 1));
+    assert_int_equal(fetched.request.words[1], (uintptr_t)in);
+    assert_int_equal(fetched.request.words[2], sizeof(in) | sizeof(out) << 32);
+    assert_int_equal(fetched.request.words[WIRE_CALL_AT_WORDS + 1], 6);
+    assert_int_equal(output, 77);
+    assert_int_equal(bytes, sizeof(out));
+    assert_int_equal(out[15], 0x3c);
+}
+
+static void what_the_host_refuses_to_fetch_goes_by_frame_from_then_on(void **state)
+{
+    char out[16] = {0};
+    size_t bytes = sizeof(out);
+    (void)state;
+    memset(&fetched, 0, sizeof(fetched));
+    fetched.status = kIOReturnIPCError;
+    host.small = fetching_call;
+    script.bytes = 3;
+    for (unsigned i = 1; i <= 3; i++) {
+        bytes = sizeof(out);
+        assert_int_equal(IOConnectCallStructMethod(connection, 9, NULL, 0, out, &bytes), 0);
+        assert_int_equal(host.seen[WIRE_CALL], i);
+        assert_int_equal(fetched.seen, 1);
+        assert_int_equal(bytes, 3);
+        assert_int_equal(out[2], 0x5a);
+    }
+}
+
+static void what_was_fetched_and_refused_is_not_called_again(void **state)
+{
+    char out[16] = {0};
+    size_t bytes = sizeof(out);
+    (void)state;
+    memset(&fetched, 0, sizeof(fetched));
+    fetched.status = kIOReturnIPCError;
+    fetched.count = 1;
+    host.small = fetching_call;
+    assert_int_equal(IOConnectCallStructMethod(connection, 9, NULL, 0, out, &bytes),
+                     kIOReturnIPCError);
+    fetched.status = 0;
+    fetched.count = 0; /* success, without the length that it must come with */
+    assert_int_equal(IOConnectCallStructMethod(connection, 9, NULL, 0, out, &bytes),
+                     kIOReturnIPCError);
+    assert_int_equal(host.seen[WIRE_CALL], 0);
+    assert_int_equal(fetched.seen, 2);
+    assert_int_equal(out[0], 0); /* what the host stored stays out of sight */
+}
+
 static void other_handles_are_no_connections(void **state)
 {
     io_service_t service =
@@ -365,6 +455,9 @@ int main(void)
         CALL_TEST(a_reply_that_lies_about_itself_is_an_ipc_error),
         CALL_TEST(what_the_channel_says_is_told_apart),
         CALL_TEST(a_huge_call_does_not_keep_its_buffer),
+        CALL_TEST(structures_may_be_fetched_and_stored_by_the_host),
+        CALL_TEST(what_the_host_refuses_to_fetch_goes_by_frame_from_then_on),
+        CALL_TEST(what_was_fetched_and_refused_is_not_called_again),
         CALL_TEST(other_handles_are_no_connections),
         CALL_TEST(close_is_final_though_references_are_left),
         CALL_TEST(the_last_reference_closes),
