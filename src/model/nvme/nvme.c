@@ -42,7 +42,7 @@ uint64_t nvme_now(const struct nvme *dev)
 bool nvme_is_running(const struct nvme *dev)
 {
     return (dev->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS)) == NVME_CSTS_RDY &&
-           dev->power_state == 0 && message_may_be_sent(&dev->config);
+           dev->power_state == 0 && dev->is_master;
 }
 
 void nvme_kick(struct nvme *dev)
@@ -88,6 +88,7 @@ static void nvme_config_written(struct model *model, unsigned offset, unsigned w
     struct nvme *dev = nvme_of(model);
 
     config_power_written(&dev->config, &dev->power_state);
+    dev->is_master = message_may_be_sent(&dev->config);
     nvme_doorbells_gate(
         dev, dev->power_state == 0 &&
                  (config_space_get(&dev->config, CONFIG_COMMAND, 2) & CONFIG_COMMAND_MEMORY) != 0);
@@ -147,7 +148,7 @@ static void nvme_reset(struct model *model, enum model_reset kind)
     msix_reset(&dev->msix);
     config_space_reset(&dev->config);
     dev->power_state = 0;
-    dev->is_decoding = false;
+    dev->is_decoding = dev->is_master = false;
 }
 
 static void nvme_destroy(struct model *model)

@@ -174,6 +174,7 @@ struct nvme {
     uint32_t *doorbells; /* the page, shared with drivers; borrowed. Stride 4: tail, head, … */
     uint32_t doorbells_seen[NVME_DOORBELLS];
     bool is_decoding; /* doorbells reach the controller: D0 and memory decode on */
+    bool is_master;   /* it may move data: bus mastering is on. Asked several times a command */
     struct nvme_poll poll;
 
     struct nvme_sq sq[NVME_MAX_QUEUES + 1];

@@ -75,14 +75,10 @@ void nvme_pin_update(struct nvme *dev)
 
 static void interrupts_send(struct nvme *dev)
 {
-    bool has_any = (dev->fire[0] | dev->fire[1]) != 0;
-
-    for (unsigned vector = 0; has_any && vector <= dev->queues; vector++) {
-        uint64_t bit = UINT64_C(1) << vector % 64;
-        if ((dev->fire[vector / 64] & bit) != 0)
-            msix_fire(&dev->msix, vector);
+    for (unsigned i = 0; i < 2; i++) {
+        for (; dev->fire[i] != 0; dev->fire[i] &= dev->fire[i] - 1)
+            msix_fire(&dev->msix, 64 * i + (unsigned)__builtin_ctzll(dev->fire[i]));
     }
-    memset(dev->fire, 0, sizeof(dev->fire));
     nvme_pin_update(dev);
 }
 

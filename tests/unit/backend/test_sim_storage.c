@@ -81,6 +81,75 @@ static void tells_of_many_at_once(void **state)
     provider_destroy(provider);
 }
 
+/* The linker puts these in the place of the real ones for everything in this program. */
+void *__real_malloc(size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+void *__real_realloc(void *memory, size_t bytes);
+void *__wrap_realloc(void *memory, size_t bytes);
+void *__real_aligned_alloc(size_t alignment, size_t bytes);
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
+static _Atomic unsigned allocations;
+
+void *__wrap_malloc(size_t bytes)
+{
+    allocations++;
+    return __real_malloc(bytes);
+}
+
+void *__wrap_calloc(size_t count, size_t bytes)
+{
+    allocations++;
+    return __real_calloc(count, bytes);
+}
+
+void *__wrap_realloc(void *memory, size_t bytes)
+{
+    allocations++;
+    return __real_realloc(memory, bytes);
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes)
+{
+    allocations++;
+    return __real_aligned_alloc(alignment, bytes);
+}
+
+/* Whatever the operation, its alignment and the file. */
+static void check_allocates_nothing(const char *option)
+{
+    static uint8_t buffers[OPERATIONS][1000];
+    static const enum model_storage_action actions[] = {MODEL_STORAGE_READ, MODEL_STORAGE_WRITE,
+                                                        MODEL_STORAGE_ZERO, MODEL_STORAGE_FLUSH};
+    struct pci_provider *provider;
+    allocations = 0;
+    if (open_sim(&provider, path, option) == -ENOTBLK) {
+        return; /* no O_DIRECT here */
+    }
+    assert_int_equal(provider_open(provider), 0);
+    provider_config_write(provider, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    assert_int_not_equal(allocations, 0); /* they are counted */
+    for (unsigned round = 0; round < 4; round++) {
+        for (unsigned i = 0; i < OPERATIONS; i++) {
+            wanted[i] = (struct model_storage_request){.action = actions[(i + round) % 4],
+                                                       .offset = i * 1000,
+                                                       .bytes = 1000,
+                                                       .buffer = buffers[i]};
+        }
+        allocations = 0;
+        submit_any(provider, OPERATIONS);
+        assert_int_equal(allocations, 0);
+    }
+    provider_destroy(provider);
+}
+
+static void allocates_nothing(void **state)
+{
+    check_allocates_nothing(NULL);
+    check_allocates_nothing("direct");
+}
+
 static void is_exclusive(void **state)
 {
     struct pci_provider *provider = start(NULL), *other;
@@ -228,6 +297,7 @@ int main(void)
         storage_test(keeps_what_is_written),
         storage_test(works_in_order),
         storage_test(tells_of_many_at_once),
+        storage_test(allocates_nothing),
         storage_test(is_exclusive),
         storage_test(refuses_what_is_no_file),
         storage_test(works_on_block_devices),
