@@ -73,6 +73,15 @@ void trace_end_call(uint64_t outer)
     trace_call_id = outer;
 }
 
+/* Said once: whoever asked for the trace looks at stderr for where it ends. */
+static void trace_give_up(int error)
+{
+    if (atomic_exchange(&trace_state, TRACE_OFF) == TRACE_ON) {
+        fprintf(stderr, "dextlink: DEXTLINK_TRACE=%s: %s: the trace ends here\n",
+                getenv("DEXTLINK_TRACE"), strerror(error));
+    }
+}
+
 void trace_write(const char *hop, const char *format, ...)
 {
     int saved_errno = errno;
@@ -90,8 +99,8 @@ void trace_write(const char *hop, const char *format, ...)
     }
     line[used++] = '\n';
     /* One write a line: lines of several processes in one file stay whole. */
-    if (write(trace_fd, line, (size_t)used) < 0) {
-        errno = saved_errno;
+    if (write(trace_fd, line, (size_t)used) < 0 && errno != EINTR && errno != EAGAIN) {
+        trace_give_up(errno);
     }
     errno = saved_errno;
 }

@@ -153,7 +153,8 @@ int listener_open(const char *path, const char *group, struct listener *listener
     int error = wire_socket_address(path, true, &listener->address);
     if (error) {
         return host_fail(errp, -error, "socket %s: %s",
-                         path ? path : "in the per-user runtime directory", strerror(-error));
+                         path ? path : "of DEXTLINK_SOCKET, or in the per-user runtime directory",
+                         wire_socket_address_cause(error));
     }
     error = listener_find_group(listener, group, errp);
     if (error) {

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -159,6 +160,22 @@ static int greeting_fail(int error)
     return error == -ETIMEDOUT ? error : -ENOTCONN;
 }
 
+/* Why nobody takes a connection there. */
+static void greeting_note_absence(const char *path, int error)
+{
+    struct stat status;
+    if (error == -EACCES) {
+        wire_no_host_note("%s: %s: a dextd there serves other users", path, strerror(-error));
+    } else if (error == -ECONNREFUSED && stat(path, &status) == 0 && !S_ISSOCK(status.st_mode)) {
+        wire_no_host_note("no dextd at %s: it is no socket", path);
+    } else if (error == -ECONNREFUSED) {
+        wire_no_host_note("no dextd at %s: %s: the one that made it has died", path,
+                          strerror(-error));
+    } else {
+        wire_no_host_note("no dextd at %s: %s", path, strerror(-error));
+    }
+}
+
 int io_greet(struct io_greeting *greeting)
 {
     struct sockaddr_un address;
@@ -168,7 +185,7 @@ int io_greet(struct io_greeting *greeting)
     *greeting = (struct io_greeting){.control_fd = -1, .event_fd = -1};
     int error = wire_socket_address(NULL, false, &address);
     if (error) {
-        wire_no_host_note("no path to look for a dextd at: %s", strerror(-error));
+        wire_no_host_note("no path to look for a dextd at: %s", wire_socket_address_cause(error));
         return greeting_fail(-ENOTCONN);
     }
     cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -180,7 +197,7 @@ int io_greet(struct io_greeting *greeting)
         return greeting_fail(-ETIMEDOUT);
     }
     if (error) {
-        wire_no_host_note("no dextd at %s: %s", path, strerror(-error));
+        greeting_note_absence(path, error);
         return greeting_fail(-ENOTCONN);
     }
     greeting_let_host_in(fd);

@@ -71,3 +71,17 @@ int wire_socket_address(const char *path, bool create, struct sockaddr_un *addre
     }
     return path[0] ? socket_path_set(address, "", path) : -EINVAL;
 }
+
+const char *wire_socket_address_cause(int error)
+{
+    switch (error) {
+    case -ENAMETOOLONG:
+        return "the socket's path is longer than 107 bytes";
+    case -EINVAL:
+        return "the socket's path is empty";
+    case -EACCES:
+        return "/tmp/dextlink-UID is not a folder of this user's that nobody else may enter";
+    default:
+        return strerror(-error);
+    }
+}

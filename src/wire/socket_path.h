@@ -20,4 +20,7 @@
  */
 int wire_socket_address(const char *path, bool create, struct sockaddr_un *address);
 
+/** What such an error means, for people who set the variables; static storage. */
+const char *wire_socket_address_cause(int error);
+
 #endif

@@ -162,6 +162,8 @@ class CommandLine(toolstest.ToolTest):
         self.assert_fails(run("--socket", path, "--host", "05:00.0", "--device", EDU), 1, "05:00.0")
         self.assert_fails(run("--socket", path, "--device", EDU, "--device", TESTDEV), 1, "--host")
         self.assert_fails(run("--socket", path), 1, "dextd")
+        self.assert_fails(run("--socket", path, "--host", "05:00.0", "--connect", "/nonexistent/d"),
+                          1, "no dextd at /nonexistent/d: No such file", "DEXTLINK_SOCKET")
         self.assert_fails(run("--socket", path, "--device", EDU), 1, path)
 
     def test_a_host_that_chooses_addresses(self):

@@ -479,7 +479,7 @@ class Bundle(Examination):
     def test_no_file_is_overwritten_and_none_is_left(self):
         self.path.write_text("mine", encoding="utf-8")
         self.assert_fails(run("doctor", "--bundle", self.path, "--device", EDU), 1, "--bundle",
-                          "File exists")
+                          "File exists, and is left as it is: name another")
         self.assertEqual(self.path.read_text(encoding="utf-8"), "mine")
         self.assert_fails(run("doctor", "--bundle", "/nonexistent/x.tar", "--device", EDU), 1,
                           "No such file")

@@ -9,6 +9,7 @@ import pty
 import re
 import signal
 import subprocess
+import unittest
 
 import toolstest
 from toolstest import DEXTCTL, EDU, TESTDEV, Dextd, environment, run
@@ -216,7 +217,61 @@ class OtherListeners(toolstest.ToolTest):
     def test_a_path_that_is_too_long(self):
         result = run("list", socket="/" + "x" * 200)
         self.assertEqual((result.status, result.out), (0, ""))
-        self.assertIn("no path to look for a dextd at: File name too long", result.err)
+        self.assertIn("the socket's path is longer than 107 bytes", result.err)
+
+    def test_paths_that_are_no_sockets(self):
+        for path in ("/", __file__):
+            self.assertIn(f"no dextd at {path}: it is no socket", run("list", socket=path).err)
+        done = subprocess.run([DEXTCTL, "list"], env=environment() | {"DEXTLINK_SOCKET": ""},
+                              capture_output=True, text=True, timeout=toolstest.SECONDS, check=False)
+        self.assertIn("the socket's path is empty", done.stderr)
+
+    def test_a_socket_whose_dextd_has_died(self):
+        with Dextd(EDU) as host:
+            host.process.kill()
+            host.process.communicate()
+            self.assertIn(f"{host.socket}: Connection refused: the one that made it has died",
+                          run("list", socket=host.socket).err)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become another user")
+    def test_a_socket_of_another_user(self):
+        with Dextd(EDU) as host:
+            result = toolstest.run_unprivileged(host.socket.parent, "list", socket=host.socket)
+            self.assertIn(f"{host.socket}: Permission denied: a dextd there serves other users",
+                          result.err)
+
+
+class Environment(toolstest.ToolTest):
+    """What nobody knows is refused instead of passed over, by every program."""
+    RIGHT = (("DEXTLINK_SLOTS", "on"), ("DEXTLINK_SLOTS", "off"), ("DEXTLINK_SLOTS", ""),
+             ("DEXTLINK_PATIENCE", "1"), ("DEXTLINK_PATIENCE", "86400"), ("DEXTLINK_LOG", ""))
+    WRONG = (("DEXTLINK_SLOTS", "of"), ("DEXTLINK_SLOTS", "0"), ("DEXTLINK_PATIENCE", "0"),
+             ("DEXTLINK_PATIENCE", "-1"), ("DEXTLINK_PATIENCE", "86401"),
+             ("DEXTLINK_PATIENCE", "9" * 40), ("DEXTLINK_PATIENCE", "5s"), ("DEXTLINK_LOG", "loud"))
+
+    def of(self, name, value, *command):
+        return subprocess.run(command, env=environment() | {name: value}, capture_output=True,
+                              text=True, timeout=toolstest.SECONDS, check=False)
+
+    def test_what_is_known(self):
+        for name, value in self.RIGHT:
+            done = self.of(name, value, DEXTCTL, "list", "--device", EDU)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_what_is_not(self):
+        for command in ((DEXTCTL, "list", "--device", EDU),
+                        (toolstest.DEXTD, "--device", EDU, "--socket", "/nonexistent/socket")):
+            for name, value in self.WRONG:
+                done = self.of(name, value, *command)
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertRegex(done.stderr, rf"^dext(ctl|d): {name}={value}: want [^\n]+\n$")
+
+    def test_a_trace_that_cannot_be_written(self):
+        done = self.of("DEXTLINK_TRACE", "/dev/full", DEXTCTL, "config", "read", "01:00.0", "0",
+                       "--device", EDU)
+        self.assertEqual((done.returncode, done.stdout), (0, "0x11e81234\n"))
+        self.assertEqual(done.stderr, "dextlink: DEXTLINK_TRACE=/dev/full: No space left on device: "
+                                      "the trace ends here\n")
 
 
 if __name__ == "__main__":

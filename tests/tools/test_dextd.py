@@ -27,6 +27,14 @@ class CommandLine(toolstest.ToolTest):
         self.folder = Path(folder.name)
         self.socket = str(self.folder / "dext.sock")
 
+    def test_output_that_cannot_be_written(self):
+        for option in ("--help", "--version"):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([DEXTD, option], stdout=full, stderr=subprocess.PIPE,
+                                      text=True, timeout=toolstest.SECONDS, check=False)
+            self.assertEqual((done.returncode, done.stderr), (
+                1, "dextd: cannot write the output: No space left on device\n"))
+
     def test_help_lists_models(self):
         out = self.assert_fine(run("--help", program=DEXTD))
         for model in ("edu", "testdev", "nvme"):

@@ -45,6 +45,17 @@ bool daemon_parse_page_size(const char *program, const char *text, uint32_t *byt
     return true;
 }
 
+bool daemon_finish_output(const char *program)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return true;
+    }
+    fprintf(stderr, "%s: cannot write the output: %s\n", program,
+            errno ? strerror(errno) : "it failed before");
+    return false;
+}
+
 int daemon_announce(int fd)
 {
     if (fd < 0) {

@@ -18,6 +18,9 @@ bool daemon_parse_ready_fd(const char *program, const char *text, int *fd);
 /** The value of --page-size: 4096 or 16384. False after a line on stderr. */
 bool daemon_parse_page_size(const char *program, const char *text, uint32_t *bytes);
 
+/** Write out what was printed on stdout. False after a line on stderr: it is not all there. */
+bool daemon_finish_output(const char *program);
+
 /** Tell whoever waits at fd (-1: nobody) that the program serves; closes fd unless it is one of
  * the standard three. 0, -errno of writing: fd stays open then. */
 int daemon_announce(int fd);

@@ -16,6 +16,7 @@
 #include "daemon.h"
 #include "dextctl.h" /* address_parse */
 #include "embedded.h"
+#include "environment.h"
 #include "speak.h"
 #include "standard_files.h"
 #include "vfiouser/server.h"
@@ -95,7 +96,10 @@ static io_connect_t connect_device(const struct arguments *arguments, struct add
     io_connect_t connection =
         apple_dext_connect_with_root(address->bus, address->device, address->function,
                                      address->root[0] ? address->root : NULL, &cause);
-    if (connection == IO_OBJECT_NULL) {
+    if (connection == IO_OBJECT_NULL && !embedded_found_host()) {
+        vu_say(report, VU_LEVEL_ERROR, "%s", embedded_hint());
+        free(cause);
+    } else if (connection == IO_OBJECT_NULL) {
         complain("", cause);
     }
     return connection;
@@ -203,10 +207,10 @@ int main(int argc, char **argv)
     standard_files_occupy();
     switch (arguments_parse(&arguments, argc, argv)) {
     case ARGUMENTS_RUN:
-        status = run(&arguments);
+        status = environment_check("dext-vfio-user") ? run(&arguments) : EXIT_USAGE;
         break;
     case ARGUMENTS_DONE:
-        status = EXIT_SUCCESS;
+        status = daemon_finish_output("dext-vfio-user") ? EXIT_SUCCESS : EXIT_CANNOT_SERVE;
         break;
     case ARGUMENTS_WRONG:
         break;

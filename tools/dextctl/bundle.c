@@ -138,7 +138,8 @@ int bundle_open(const struct options *options, struct bundle **out)
     bundle->with_serials = options->given & OPTION_WITH_SERIALS;
     bundle->fd = open(options->bundle, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (bundle->fd < 0) {
-        int status = failure(NULL, "--bundle %s: %s", options->bundle, strerror(errno));
+        int status = failure(NULL, "--bundle %s: %s%s", options->bundle, strerror(errno),
+                             errno == EEXIST ? ", and is left as it is: name another" : "");
         free(bundle);
         return status;
     }

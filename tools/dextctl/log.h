@@ -6,8 +6,8 @@
 #ifndef DEXTLINK_DEXTCTL_LOG_H
 #define DEXTLINK_DEXTCTL_LOG_H
 
-/** Print the library's log as far as DEXTLINK_LOG says. Returns an exit status. */
-int log_start(void);
+/** Print the library's log as far as DEXTLINK_LOG says, which main has looked at. */
+void log_start(void);
 
 /** Keep all of the log from here on, the first 256 KiB of it. */
 void log_keep_start(void);

@@ -9,6 +9,7 @@
 
 #include "dextctl.h"
 #include "embedded.h"
+#include "environment.h"
 #include "log.h"
 #include "names.h"
 #include "options.h"
@@ -95,10 +96,8 @@ static int run_command(const struct command *command, const struct options *opti
                                                          : "too many arguments",
                            command->name, command->synopsis[0] ? " " : "", command->synopsis);
     }
-    int status = log_start();
-    if (status == STATUS_OK) {
-        status = start_host(options);
-    }
+    log_start();
+    int status = start_host(options);
     if (status == STATUS_OK) {
         status = command->run(options, argc, argv);
         names_close();
@@ -139,6 +138,9 @@ int main(int argc, char **argv)
 
     standard_files_occupy();
     int status = options_parse(&options, &first, argc, argv);
+    if (status == STATUS_OK && !environment_check("dextctl")) {
+        status = STATUS_USAGE;
+    }
     if (status == STATUS_OK) {
         int end = options.tail ? (int)(options.tail - argv) - 1 : argc;
         status = dispatch(&options, end - first, argv + first);

@@ -123,8 +123,8 @@ static int check_header_place(const struct register_place *place)
     unsigned int width = place->width;
 
     if (place->offset > CONFIG_BYTES - width) {
-        return usage_error("offset %s is outside the %d bytes there are", place->text,
-                           CONFIG_BYTES);
+        return usage_error("%u bytes at offset %s are not all inside the %d bytes there are", width,
+                           place->text, CONFIG_BYTES);
     }
     if (place->offset % width != 0) {
         return usage_error("offset %s is not a multiple of the width %u", place->text, width);

@@ -14,6 +14,7 @@
 
 #include "daemon.h"
 #include "dext-host.h"
+#include "environment.h"
 #include "options.h"
 #include "standard_files.h"
 
@@ -128,13 +129,16 @@ int main(int argc, char **argv)
     standard_files_occupy();
     switch (options_parse(&options, argc, argv)) {
     case OPTIONS_RUN:
+        if (!environment_check("dextd")) {
+            break;
+        }
         if (options.verbosity > 0) {
             setenv("DEXTLINK_LOG", options.verbosity > 1 ? "debug" : "info", 1);
         }
         status = run(&options);
         break;
     case OPTIONS_DONE:
-        status = EXIT_SUCCESS;
+        status = daemon_finish_output("dextd") ? EXIT_SUCCESS : EXIT_CANNOT_SERVE;
         break;
     case OPTIONS_WRONG:
         break;
