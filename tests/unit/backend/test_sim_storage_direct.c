@@ -107,8 +107,11 @@ static void storage_done(struct model *model, const struct model_storage_result 
     }
 }
 
+static _Atomic bool was_reset;
+
 static void storage_reset(struct model *model, enum model_reset kind)
 {
+    atomic_store(&was_reset, true);
 }
 
 static const struct model_ops storage_model = {
@@ -454,12 +457,21 @@ static void *reset_main(void *context)
     return NULL;
 }
 
+/* It has begun, and what it revokes with it, under one lock. */
+static void wait_for_end(void)
+{
+    while (!was_reset && (config_get(PCI_COMMAND, 2) & PCI_COMMAND_BUS_MASTER)) {
+        sched_yield();
+    }
+}
+
 /* One read under way and one behind it: the first is waited for, the other does not begin. */
 static void check_ends_reads(void *(*end)(void *context))
 {
     pthread_t thread;
     uint8_t before[4096];
     unmapped = 0;
+    was_reset = false;
     is_read = is_slow = true;
     segments[0] = (struct model_segment){bus, 4096};
     segment_count = 1;
@@ -473,6 +485,7 @@ static void check_ends_reads(void *(*end)(void *context))
     write_direct(0);
     assert_false(is_refused);
     assert_int_equal(pthread_create(&thread, NULL, end, NULL), 0);
+    wait_for_end();
     usleep(20000);
     assert_int_equal(unmapped, 0);
     is_slow = false;
@@ -500,6 +513,7 @@ static void check_ends_writes(void *(*end)(void *context))
     pthread_t thread;
     uint8_t content[4096];
     unmapped = 0;
+    was_reset = false;
     is_slow = true;
     memset(plain.bytes, 0xa1, sizeof(plain.bytes));
     segments[0] = (struct model_segment){bus, 4096};
@@ -513,6 +527,7 @@ static void check_ends_writes(void *(*end)(void *context))
     write_direct(8192);
     assert_false(is_refused);
     assert_int_equal(pthread_create(&thread, NULL, end, NULL), 0);
+    wait_for_end();
     usleep(20000);
     assert_int_equal(unmapped, 0);
     is_slow = false;

@@ -68,7 +68,7 @@ static _Atomic unsigned met;
 
 static void meet(void)
 {
-    time_t end = time(NULL) + 30;
+    time_t end = time(NULL) + 120;
     met++;
     while (meeting_of > 0 && met < meeting_of && time(NULL) < end) {
         sched_yield();
