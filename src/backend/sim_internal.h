@@ -157,6 +157,10 @@ struct sim_storage {
     _Atomic bool is_stopping;
     struct sim_storage_worker workers[SIM_WORKERS];
     unsigned worker_count, idle_count;
+    bool is_polling;        /* who polls looks at what waits when it has done so: wake nobody */
+    bool is_helping;        /* and carries out one of them */
+    unsigned skips;         /* writes that the workers are to have all the same */
+    unsigned slowness;      /* of those that they did not */
     pthread_cond_t changed; /* something waits, or it is time to stop */
     pthread_cond_t settled; /* an operation that was revoked has ended */
     unsigned file_count;
@@ -322,6 +326,9 @@ bool sim_storage_submit_direct_locked(struct sim *sim, const struct model_storag
 void sim_storage_revoke_locked(struct sim *sim);
 /** Wait for the end of one that had begun before, with the lock given back meanwhile. */
 void sim_storage_settle_locked(struct sim *sim);
+/** The model has been polled, with storage.is_polling set. Whether a write was carried out, without
+ * the lock meanwhile. */
+bool sim_storage_polled_locked(struct sim *sim);
 /** Start the workers when the model opened something. 0, -ENOMEM, -errno of pthread_create. */
 int sim_storage_start(struct sim *sim);
 /** Stop the workers and close. Takes what was never started. Not with the lock held; the model

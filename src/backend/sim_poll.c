@@ -52,7 +52,11 @@ static void *poll_thread(void *context)
         uint64_t wait_ns = MODEL_POLL_NEVER;
         atomic_store(&poll->is_woken, false);
         if (!sim_is_removed(sim)) {
+            sim->storage.is_polling = true;
             wait_ns = sim->model->ops->poll(sim->model);
+            if (sim_storage_polled_locked(sim)) {
+                continue;
+            }
         }
         if (wait_ns > MODEL_POLL_SPIN_NS) {
             sleep_locked(sim, wait_ns);

@@ -43,7 +43,7 @@ static void begin_next_locked(struct sim_storage *all, const struct model_storag
     operation->state = SIM_OPERATION_WAITING;
     TAILQ_INSERT_TAIL(&all->live, operation, link);
     all->waiting_count++;
-    if (all->idle_count > 0) {
+    if (all->idle_count > 0 && !all->is_polling) {
         pthread_cond_signal(&all->changed);
     }
 }

@@ -6,6 +6,9 @@
  * and for the batch it took itself. A batch is what needs no waiting but for its first operation,
  * and no more than half of what there is: the driver goes on with one half while the other is done.
  *
+ * A write that the page cache takes is done sooner than a worker wakes up: one that is alone is
+ * carried out by the thread that polls, when it has found it.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "backend/sim_internal.h"
@@ -19,6 +22,11 @@
 #include "base/log.h"
 
 #define BATCH_BYTES 65536 /* a copy of more takes longer than telling of it */
+
+/* After a write that took the polling thread so long a worker has the next one, and twice as many
+ * after each that follows: there are doorbells to look at. */
+#define SLOW_NS   UINT64_C(500000)
+#define SLOW_MOST 63
 
 struct batch {
     struct sim_storage_operation *operations[SIM_BATCH];
@@ -72,13 +80,19 @@ static bool must_wait_locked(const struct sim_storage *all,
     return false;
 }
 
+/* Whether all is done by one thread, in the order of submission. */
+static bool is_one_by_one(const struct sim_storage *all)
+{
+    return all->worker_count == 1 && !all->is_helping;
+}
+
 /* The first that can be done now; NULL: there is none. */
 static struct sim_storage_operation *first_locked(const struct sim_storage *all)
 {
     struct sim_storage_operation *operation;
     TAILQ_FOREACH (operation, &all->live, link) {
         if (operation->state == SIM_OPERATION_WAITING &&
-            (all->worker_count == 1 || !must_wait_locked(all, operation))) {
+            (is_one_by_one(all) || !must_wait_locked(all, operation))) {
             return operation;
         }
     }
@@ -98,7 +112,7 @@ static void take_locked(struct sim_storage *all, struct batch *batch)
     unsigned most = all->waiting_count / 2 < SIM_BATCH ? all->waiting_count / 2 : SIM_BATCH;
     uint64_t bytes = 0;
     batch->count = 0;
-    while (operation && (batch->count == 0 || (all->worker_count == 1 && batch->count < most &&
+    while (operation && (batch->count == 0 || (is_one_by_one(all) && batch->count < most &&
                                                bytes < BATCH_BYTES && is_quick(all, operation)))) {
         operation->state = SIM_OPERATION_TAKEN;
         batch->operations[batch->count++] = operation;
@@ -175,6 +189,58 @@ static void tell_model_locked(struct sim *sim)
     if (count > 0) {
         sim->model->ops->storage_done(sim->model, all->results, count);
     }
+}
+
+/* The only one there is, if the polling thread is to carry it out; NULL. */
+static struct sim_storage_operation *quick_write_locked(struct sim_storage *all)
+{
+    struct sim_storage_operation *operation = TAILQ_FIRST(&all->live);
+    if (!operation || TAILQ_NEXT(operation, link) || operation->state != SIM_OPERATION_WAITING ||
+        operation->request.action != MODEL_STORAGE_WRITE || !is_quick(all, operation)) {
+        return NULL;
+    }
+    if (all->skips > 0) {
+        all->skips--;
+        return NULL;
+    }
+    return operation;
+}
+
+static void help_locked(struct sim *sim, struct sim_storage_operation *operation)
+{
+    struct sim_storage *all = &sim->storage;
+    struct sim_storage_worker self = {.sim = sim};
+    struct batch batch = {.operations = {operation}, .count = 1};
+    const uint64_t begin = sim_now_ns();
+    operation->state = SIM_OPERATION_TAKEN;
+    all->waiting_count--;
+    all->is_helping = true;
+    run_batch_locked(&self, &batch);
+    all->is_helping = false;
+    if (sim_now_ns() - begin <= SLOW_NS) {
+        all->slowness /= 2;
+    } else if (all->slowness < SLOW_MOST) {
+        all->slowness = 2 * all->slowness + 1;
+    }
+    all->skips = all->slowness;
+    tell_model_locked(sim);
+}
+
+bool sim_storage_polled_locked(struct sim *sim)
+{
+    struct sim_storage *all = &sim->storage;
+    struct sim_storage_operation *operation = NULL;
+    all->is_polling = false;
+    if (all->waiting_count > 0) {
+        operation = quick_write_locked(all);
+    }
+    if (operation) {
+        help_locked(sim, operation);
+    }
+    if (all->waiting_count > 0 && all->idle_count > 0) {
+        pthread_cond_signal(&all->changed);
+    }
+    return operation != NULL;
 }
 
 static void *worker_thread(void *context)

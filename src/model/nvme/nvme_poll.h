@@ -22,7 +22,11 @@ enum nvme_poll_found {
 struct nvme_poll {
     uint64_t busy_ns;  /* when there was work last */
     uint64_t sleep_ns; /* what comes next when there is none */
+    uint64_t pause_ns; /* how long the driver takes to go on, lately; 0: not known, or long */
 };
+
+/** What was under way was answered at now_ns: the driver is about to go on. */
+void nvme_poll_answered(struct nvme_poll *poll, uint64_t now_ns);
 
 /** After a look at now_ns that found this: ns until the next, as ops->poll returns them. */
 uint64_t nvme_poll_next(struct nvme_poll *poll, uint64_t now_ns, enum nvme_poll_found found);

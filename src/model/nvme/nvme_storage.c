@@ -131,8 +131,10 @@ void nvme_storage_done(struct model *model, const struct model_storage_result *r
     nvme_doorbells_take(dev);
     enum nvme_poll_found found = nvme_work(dev);
     /* The poller goes on where no further operation would: the driver is about to answer. */
-    if (found == NVME_POLL_MORE || dev->in_flight <= 1)
+    if (found == NVME_POLL_MORE || dev->in_flight <= 1) {
+        nvme_poll_answered(&dev->poll, nvme_now(dev));
         nvme_kick(dev);
+    }
 }
 
 uint16_t nvme_storage_status(struct nvme *dev, bool is_write, int result)

@@ -75,6 +75,63 @@ static void spins_then_sleeps_ever_longer(void **state)
     assert_true(nvme_poll_next(&poll, now + 1000000, NVME_POLL_NOTHING) <= 50000);
 }
 
+/* Work, and then none until the driver goes on pause_ns later; how long was slept of it. */
+static uint64_t pause_for(struct nvme_poll *poll, uint64_t *now, uint64_t pause_ns)
+{
+    uint64_t slept = 0, end = *now + pause_ns;
+
+    nvme_poll_next(poll, *now, NVME_POLL_SOME);
+    while (*now < end) {
+        uint64_t wait_ns = nvme_poll_next(poll, *now, NVME_POLL_NOTHING);
+        assert_true(wait_ns > 0);
+        slept += wait_ns > MODEL_POLL_SPIN_NS ? wait_ns : 0;
+        *now += wait_ns;
+    }
+    return slept;
+}
+
+static void waits_for_a_slow_driver_that_is_steady(void **state)
+{
+    struct nvme_poll poll = {0};
+    uint64_t now = 5000000, begin;
+    (void)state;
+    for (unsigned i = 0; i < 20; i++)
+        pause_for(&poll, &now, 300000);
+    for (unsigned i = 0; i < 20; i++) { /* half slept, then looked for: found at once */
+        begin = now;
+        assert_in_range(pause_for(&poll, &now, 300000), 120000, 200000);
+        assert_in_range(now - begin, 300000, 301000);
+    }
+    begin = now;
+    pause_for(&poll, &now, 330000); /* about the same */
+    assert_in_range(now - begin, 330000, 331000);
+    /* It stops: twice as long is waited for, not more. */
+    assert_in_range(pause_for(&poll, &now, 10000000), 9000000, 10500000);
+    /* A pause that long is not waited for, nor is one that is merely longer than it pays. */
+    for (unsigned i = 0; i < 10; i++) {
+        assert_true(pause_for(&poll, &now, 1100000) >= (i < 2 ? 0 : 1000000));
+    }
+    for (unsigned i = 0; i < 10; i++) /* nor does a quick one pay for it */
+        pause_for(&poll, &now, 5000);
+    assert_in_range(pause_for(&poll, &now, 150000), 50000, 100000);
+}
+
+/* What takes the storage long is no pause of the driver's. */
+static void a_pause_begins_with_the_answer(void **state)
+{
+    struct nvme_poll poll = {0};
+    uint64_t now = 5000000;
+    (void)state;
+    nvme_poll_next(&poll, now, NVME_POLL_SOME);
+    nvme_poll_answered(&poll, now += 20000000);
+    assert_true(nvme_poll_next(&poll, now + 90000, NVME_POLL_NOTHING) <= MODEL_POLL_SPIN_NS);
+    for (unsigned i = 0; i < 20; i++) {
+        nvme_poll_next(&poll, now += 200000, NVME_POLL_SOME);
+        nvme_poll_answered(&poll, now += 20000000);
+    }
+    assert_in_range(poll.pause_ns, 190000, 210000);
+}
+
 static void rests_unless_ready(void **state)
 {
     (void)state;
@@ -335,6 +392,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spins_then_sleeps_ever_longer),
+        cmocka_unit_test(waits_for_a_slow_driver_that_is_steady),
+        cmocka_unit_test(a_pause_begins_with_the_answer),
         cmocka_unit_test(rests_unless_ready),
         cmocka_unit_test(sees_stores_to_the_page),
         cmocka_unit_test(peeks),
