@@ -15,7 +15,7 @@ PATTERN = f"offset={SYSTEM_BYTES} size={DISK_BYTES - SYSTEM_BYTES}"
 CPUS = 4
 # The PCI function of a controller, in the guest.
 FIND = "pci=$(readlink -f /sys/class/nvme/nvme0/device); cd $pci\n"
-WAIT = "for i in $(seq 300); do [ -b /dev/nvme0n1 ] && break; sleep 0.1; done; [ -b /dev/nvme0n1 ]\n"
+WAIT = "for i in $(seq 1200); do [ -b /dev/nvme0n1 ] && break; sleep 0.1; done; [ -b /dev/nvme0n1 ]\n"
 
 
 def host_verify(path, *options):
@@ -113,7 +113,7 @@ class NvmeChecks:
             done
             wait $writers; wait $readers; cat /tmp/readers /tmp/writers
             guestio verify /dev/nvme0n1 {PATTERN} seed=9
-            guestio write /dev/nvme0n1 {PATTERN} block=65536 seed=7 sync=1""", 120)
+            guestio write /dev/nvme0n1 {PATTERN} block=65536 seed=7 sync=1""")
         self.check_patterns()
 
     def test_60_remove_and_rescan(self):

@@ -69,10 +69,9 @@ EDU_VFIO = """
 EDU_VFIO_ANSWERS = ["1", "0x8", "0x0", "1", "0x1", hex(120), "1", "1"]
 
 
-def orders(machine, way, address, text, seconds=60):
+def orders(machine, way, address, text):
     """Have guestpci carry out orders; its answers."""
-    return machine.check(f"guestpci {way} {address} <<'END'\n{textwrap.dedent(text)}END\n",
-                         seconds).split()
+    return machine.check(f"guestpci {way} {address} <<'END'\n{textwrap.dedent(text)}END\n").split()
 
 
 def find(machine, vendor, device):

@@ -5,7 +5,6 @@ SPDX-License-Identifier: GPL-2.0-or-later
 """
 import contextlib
 import signal
-import time
 
 import guesttest
 import nvmechecks
@@ -85,9 +84,8 @@ class Death(guesttest.GuestTest):
                 setsid guestio randread /dev/nvme0n1 depth=16 seconds=300 >/tmp/said 2>&1 &
                 sleep 1""")
             server.stop(signal.SIGKILL)
-            begun = time.monotonic()
             self.assertEqual(machine.qmp("query-status")["status"], "running")
-            self.assertTrue(guesttest.wait_until(lambda: "header" in machine.said(), 10),
+            self.assertTrue(guesttest.wait_until(lambda: "header" in machine.said()),
                             machine.said())
             self.assertTrue(self.host.holds_nothing(),
                             f"{self.host.holdings()} {self.host.held()}")
@@ -96,10 +94,9 @@ class Death(guesttest.GuestTest):
                     grep -q operation= /tmp/said && break
                     sleep 0.1
                 done
-                cat /tmp/said""", 170)
+                cat /tmp/said""", 2 * guesttest.SECONDS)
             self.assertRegex(ended.out, r"error=[1-9]", "the guest's program has its error")
             self.assertEqual(machine.qmp("query-status")["status"], "running")
-            self.assertLess(time.monotonic() - begun, 160)
             machine.kill()
         # The device is free: another server, another guest.
         with Server(ADDRESS, host=self.host) as again, Machine(self.pool, *again.qemu()) as machine:

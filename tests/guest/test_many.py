@@ -64,7 +64,7 @@ class Many(guesttest.GuestTest):
             mkdir /tmp/big; mount -t tmpfs -o size=3g tmpfs /tmp/big
             dd if=/dev/zero of=/tmp/big/fill bs=1M count=2600 2>/dev/null
             guestio verify $first threads=8 block=262144 seed=11
-            rm /tmp/big/fill; umount /tmp/big""", 240)
+            rm /tmp/big/fill; umount /tmp/big""", 3 * guesttest.SECONDS)
         counts = self.machine.check("grep nvme /proc/interrupts").splitlines()
         used = [line.split()[-1] for line in counts if sum(map(int, line.split()[1:1 + CPUS]))]
         self.assertEqual(len(used), 2 * (CPUS + 1), used)

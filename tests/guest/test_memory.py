@@ -50,11 +50,13 @@ class Memory(guesttest.GuestTest):
         """Pages that are the guest's alone: the server refuses and names what QEMU needs."""
         private = ["-object", f"memory-backend-memfd,id=ram,size={256 * MIB},share=off",
                    "-machine", "memory-backend=ram"]
+        # QEMU waits for an answer, also of a server that has hung up, and that by default.
+        patience = {"x-msg-timeout": 5000}
         with self.server(",dart=identity") as server:
             with self.assertRaises(guesttest.GuestLost):
-                with Machine(self.pool, *private, *server.qemu(), shared=False):
+                with Machine(self.pool, *private, *server.qemu(**patience), shared=False):
                     pass
-            self.assertIn("share=on", server.said())
+            self.assertTrue(guesttest.wait_until(lambda: "share=on" in server.said()))
             self.assertTrue(server.lets_go(), server.held())
 
     def test_host_that_chooses_addresses(self):

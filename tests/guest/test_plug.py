@@ -14,7 +14,7 @@ class Plug(guesttest.GuestTest):
     def wait_for(self, machine, there):
         """Wait until the guest has, or has not, the functions with edu's ids."""
         machine.check(f"""
-            for i in $(seq 300); do
+            for i in $(seq 1200); do
                 grep -q -l 0x11e8 /sys/bus/pci/devices/*/device && found=yes || found=no
                 [ $found = {there} ] && exit 0
                 sleep 0.1

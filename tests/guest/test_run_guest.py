@@ -16,7 +16,7 @@ import guesttest
 RUN_GUEST = guesttest.ROOT / "scripts" / "run-guest"
 
 
-def run_guest(*words, seconds=300):
+def run_guest(*words, seconds=guesttest.BOOT_SECONDS):
     return subprocess.run([RUN_GUEST, "--build", guesttest.PROGRAMS.parents[2], *map(str, words)],
                           text=True, check=False, capture_output=True, stdin=subprocess.DEVNULL,
                           timeout=seconds)

@@ -50,7 +50,7 @@ class Machine:
 
     def run(self, *arguments, **variables):
         process = self.start(*arguments, **variables)
-        text = process.communicate(timeout=60)[0]
+        text = process.communicate(timeout=600)[0]
         return process.returncode, text
 
     def left(self):
@@ -96,7 +96,7 @@ def points(scratch):
         line = process.stdout.readline()
         time.sleep(0.2)
         yield "waiting" in line and process.poll() is None, "a second run waits for the first", [line]
-    yield process.wait(60) == 1, "and goes on when that has ended", []
+    yield process.wait(600) == 1, "and goes on when that has ended", []
     process.stdout.close()
 
 

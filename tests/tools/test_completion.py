@@ -80,7 +80,7 @@ def on_a_terminal(shell, folder, text="", **variables):
         os.write(controller, text.encode())
         said = b""
         try:
-            while select.select([controller], [], [], toolstest.SECONDS)[0]:
+            while select.select([controller], [], [], 8 * toolstest.SECONDS)[0]:
                 piece = os.read(controller, 4096)
                 said += piece
                 if not piece:

@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 120000
 
 static int word(struct function *function, const char *text, uint64_t *value)
 {
