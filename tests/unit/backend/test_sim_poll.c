@@ -62,6 +62,14 @@ static bool rests(void)
     return false;
 }
 
+/* A poll that was under way when they were counted may have come on top. */
+static void assert_polls_once(int before)
+{
+    assert_true(polls_beyond(before));
+    assert_true(rests());
+    assert_true(atomic_load(&fake->polls) <= before + 2);
+}
+
 static void wake(uint64_t answer)
 {
     atomic_store(&fake->poll_answer, answer);
@@ -126,8 +134,7 @@ static void rests_until_woken(void **state)
     int before = atomic_load(&fake->polls);
     assert_int_equal(atomic_load(&fake->peeks), 0);
     wake(MODEL_POLL_NEVER);
-    assert_true(polls_beyond(before));
-    assert_int_equal(atomic_load(&fake->polls), before + 1);
+    assert_polls_once(before);
 }
 
 /* Never earlier than told, and about then; a wake ends any sleep. */
@@ -148,8 +155,7 @@ static void sleeps_as_told(void **state)
     assert_true(rests());
     int slept = atomic_load(&fake->polls);
     wake(MODEL_POLL_NEVER);
-    assert_true(polls_beyond(slept));
-    assert_int_equal(atomic_load(&fake->polls), slept + 1);
+    assert_polls_once(slept);
 }
 
 /* What is too short to sleep for is looked at without the lock; what is seen there is polled for.
@@ -209,7 +215,7 @@ static void removal_ends_it(void **state)
     int polls = atomic_load(&fake->polls);
     provider_close(sim);
     sleep_ns(10 * MS);
-    assert_int_equal(atomic_load(&fake->polls), polls);
+    assert_true(atomic_load(&fake->polls) <= polls + 1); /* one that was under way */
 }
 
 /* The teardown destroys it in the middle. */
