@@ -53,7 +53,7 @@ static IOReturn channel_make_slots(struct call_channel *channel)
     if (channel->slots) {
         return kIOReturnStillOpen;
     }
-    int error = slot_server_start(&channel->connection->session->host->threads, channel->connection,
+    int error = slot_server_start(channel->connection->session->host, channel->connection,
                                   &channel->slots, &fd);
     if (error) {
         log_warning("host", "a connection gets no call slots: %s", strerror(-error));
@@ -70,7 +70,7 @@ static void channel_serve_frame(struct call_channel *channel)
     struct wire_message *request = &channel->request;
     if (request->header.type == WIRE_KICK && channel->slots && request->length == 0 &&
         request->fd_count == 0) {
-        slot_server_ring(channel->slots);
+        slot_server_kick(channel->slots);
         return;
     }
     if (request->header.type == WIRE_SLOTS) {

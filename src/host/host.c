@@ -20,6 +20,7 @@
 #include "host/replay_spec.h"
 #include "host/server.h"
 #include "host/session.h"
+#include "host/slot_poller.h"
 #include "model/replay.h"
 
 /* Channels of one client: a control channel and 1,023 user clients, and more where that is wanted.
@@ -149,7 +150,8 @@ DextHost *dext_host_create(const DextHostOptions *options, char **errp)
     }
     host->registry = registry_create();
     host->worker = worker_create();
-    if (!host->registry || !host->worker) {
+    host->pollers = slot_pollers_create(&host->threads);
+    if (!host->registry || !host->worker || !host->pollers) {
         host_fail(errp, ENOMEM, "out of memory, or no thread to be had");
         goto fail;
     }
@@ -461,7 +463,9 @@ void dext_host_destroy(DextHost *host)
     }
     local_host_stop(host->local);
     host_end_sessions(host);
+    slot_pollers_end(host->pollers);
     thread_group_wait(&host->threads);
+    slot_pollers_destroy(host->pollers);
     worker_destroy(host->worker);
     registry_destroy(host->registry);
     thread_group_destroy(&host->threads);

@@ -19,6 +19,7 @@
 
 struct server;
 struct session;
+struct slot_pollers;
 struct local_host;
 
 /* Lock order: host, service, registry, session (leaf). A connection's and a dext's lock may be held
@@ -29,6 +30,7 @@ struct DextHost {
     struct worker *worker;
     struct thread_group threads;
     struct quota quota; /* of clients in other processes */
+    struct slot_pollers *pollers;
     uint32_t page_size;
     bool access_open;
     char *group;

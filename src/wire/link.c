@@ -28,6 +28,7 @@ struct socket_link {
     pthread_mutex_t lock; /* one request and its reply at a time; guards the two below */
     uint64_t sequence;
     unsigned calls_before_slots;            /* 0: never, or there are some */
+    pthread_mutex_t send_lock;              /* leaf; one frame at a time */
     struct wire_slot_client *_Atomic slots; /* NULL: none; once set, it stays */
 };
 
@@ -38,12 +39,20 @@ static bool socket_has_ended(int fd)
     return recv(fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
+static int socket_link_send(struct socket_link *self, struct wire_message *request)
+{
+    pthread_mutex_lock(&self->send_lock);
+    int error = wire_send(self->fd, request);
+    pthread_mutex_unlock(&self->send_lock);
+    return error;
+}
+
 static int socket_link_exchange(struct socket_link *self, struct wire_message *request,
                                 struct wire_message *reply)
 {
     request->header.sequence = ++self->sequence;
     trace_hop("wire", "request type=%u, %zu bytes", request->header.type, request->length);
-    int error = wire_send(self->fd, request);
+    int error = socket_link_send(self, request);
     if (error == -EPIPE) {
         return -ENOTCONN; /* nobody was there to take it */
     }
@@ -62,6 +71,14 @@ static int socket_link_exchange(struct socket_link *self, struct wire_message *r
 }
 
 /* Call slots. */
+
+static int socket_link_kick(void *context)
+{
+    struct wire_message kick;
+    wire_message_init(&kick);
+    wire_message_reset(&kick, WIRE_KICK);
+    return socket_link_send(context, &kick);
+}
 
 /* Ask for slots; lock held. A host that has none refuses, and everything goes as before. */
 static int socket_link_ask_for_slots(struct socket_link *self)
@@ -133,7 +150,7 @@ static int socket_link_call_small(struct wire_link *link, struct wire_words *wor
         return error ? error : -EAGAIN;
     }
     trace_hop("wire", "request type=%u, by slot", words->type);
-    int error = wire_slot_client_call(slots, self->fd, words);
+    int error = wire_slot_client_call(slots, self->fd, socket_link_kick, self, words);
     if (error == -EAGAIN) {
         return error;
     }
@@ -159,6 +176,7 @@ static void socket_link_close(struct wire_link *link)
     struct socket_link *self = (struct socket_link *)link;
     close(self->fd);
     wire_slot_client_destroy(self->slots);
+    pthread_mutex_destroy(&self->send_lock);
     pthread_mutex_destroy(&self->lock);
     free(self);
 }
@@ -180,5 +198,6 @@ struct wire_link *wire_link_from_socket(int fd)
     self->link.ops = &socket_link_ops;
     self->fd = fd;
     pthread_mutex_init(&self->lock, NULL);
+    pthread_mutex_init(&self->send_lock, NULL);
     return &self->link;
 }

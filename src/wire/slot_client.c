@@ -20,9 +20,9 @@
 #define SPIN_MIN_NS UINT32_C(2000)
 #define SPIN_MAX_NS UINT32_C(20000)
 
-/* How long a thread sleeps that nobody is to wake, and how often. */
-#define NAP_NS UINT64_C(100000)
-#define NAPS   4
+/* How long a sleeper waits until the host has taken his request, before he wakes somebody for it.
+ */
+#define TAKE_NS UINT64_C(150000)
 
 /* How long a sleeper goes without a look whether the host lives: a host that ends wakes him, one
  * that is killed cannot. */
@@ -101,6 +101,8 @@ struct slot_call {
     uint32_t here;    /* where this thread runs, as in `awake` */
     uint32_t more_ns; /* to wait awake */
     int socket_fd;
+    wire_kick_fn kick;
+    void *context;
 };
 
 /* The mark is still that of the request before. */
@@ -116,23 +118,12 @@ static void client_set_spin(struct wire_slot_client *client, uint32_t ns)
     }
 }
 
-/* More threads in calls than can run beside a host that polls, as none does where there is one
- * processor. */
-static bool client_is_crowded(const struct wire_slot_client *client)
-{
-    uint32_t used = atomic_load_explicit(&client->used, memory_order_relaxed);
-    unsigned calls = (unsigned)__builtin_popcount(used) - 1; /* one bit is no slot's */
-    unsigned processors = wire_processor_count();
-    return processors > 1 && calls >= processors;
-}
-
 /* Wait awake. Who has waited in vain sleeps rather than going to the end of a queue: if the host
  * has no processor it gets this one. */
-static void client_spin(struct wire_slot_client *client, const struct slot_call *call,
-                        bool is_crowded)
+static void client_spin(struct wire_slot_client *client, const struct slot_call *call)
 {
     const uint32_t usual = atomic_load_explicit(&client->spin_ns, memory_order_relaxed);
-    const uint32_t patience = is_crowded ? SPIN_MIN_NS : usual + call->more_ns;
+    const uint32_t patience = usual + call->more_ns;
     _Atomic uint32_t *const mark = &call->slot->reply.mark;
     uint64_t begin = 0;
     uint64_t now = 0;
@@ -155,24 +146,15 @@ static void client_spin(struct wire_slot_client *client, const struct slot_call 
     client_set_spin(client, usual < SPIN_MAX_NS / 2 ? usual * 2 : SPIN_MAX_NS);
 }
 
-/* A host that wakes a sleeper may lose its processor to him. In a crowd everybody would then wait
- * for one who sleeps again at once: there he looks again after a while by himself, unless it
- * lasts. */
-static void client_nap(const struct slot_call *call)
-{
-    for (int i = 0; i < NAPS; i++) {
-        uint32_t mark = atomic_load(&call->slot->reply.mark);
-        if (!mark_is_pending(call, mark)) {
-            return;
-        }
-        wire_slot_sleep(&call->slot->reply.mark, mark, NAP_NS);
-    }
-}
-
 static bool socket_has_hung_up(int socket_fd)
 {
     struct pollfd pfd = {.fd = socket_fd};
     return poll(&pfd, 1, 0) != 0;
+}
+
+static bool call_is_taken(const struct slot_call *call)
+{
+    return atomic_load(&call->slot->taken) == call->number;
 }
 
 /* Nobody will answer. What was never taken, of a host that nobody saw alive since, came too late
@@ -182,15 +164,18 @@ static int client_bury(const struct slot_call *call, bool was_alive)
     if (!mark_is_pending(call, atomic_load(&call->slot->reply.mark))) {
         return 0; /* its last reply */
     }
-    bool was_taken = atomic_load(&call->slot->taken) == call->number;
-    return was_taken || was_alive ? -ECONNRESET : -ENOTCONN;
+    return call_is_taken(call) || was_alive ? -ECONNRESET : -ENOTCONN;
 }
 
+/* Sleep until the mark is no longer pending. A host that does not even take the request may carry
+ * out a long call of somebody else, or have no processor: another of its threads is woken for it,
+ * by the socket, which favours the processor that this thread is about to leave. */
 static int client_sleep(const struct slot_call *call)
 {
     _Atomic uint32_t *const word = &call->slot->reply.mark;
-    uint64_t patience = LOOK_MIN_NS;
+    uint64_t patience = TAKE_NS;
     bool is_alive = false;
+    bool has_kicked = false;
     for (;;) {
         uint32_t mark = atomic_load(word);
         if (!mark_is_pending(call, mark)) {
@@ -203,10 +188,16 @@ static int client_sleep(const struct slot_call *call)
         if (wire_slot_sleep(word, mark | WIRE_SLOT_WAITING, patience) != -ETIMEDOUT) {
             continue;
         }
-        if (socket_has_hung_up(call->socket_fd)) {
-            return client_bury(call, is_alive);
+        if (!call_is_taken(call) && !has_kicked) {
+            has_kicked = true;
+            call->kick(call->context); /* a host that is dead is found so below */
         }
-        is_alive = true;
+        if (patience >= LOOK_MIN_NS) {
+            if (socket_has_hung_up(call->socket_fd)) {
+                return client_bury(call, is_alive);
+            }
+            is_alive = true;
+        }
         patience = patience * 2 < LOOK_MAX_NS ? patience * 2 : LOOK_MAX_NS;
     }
 }
@@ -228,12 +219,8 @@ static int client_await(struct wire_slot_client *client, const struct slot_call 
     if (awake == WIRE_HOST_ASLEEP) {
         client_ring(client);
     } else if (awake != WIRE_HOST_RUNG) {
-        bool is_crowded = client_is_crowded(client);
         if (awake != call->here) {
-            client_spin(client, call, is_crowded);
-        }
-        if (is_crowded) {
-            client_nap(call);
+            client_spin(client, call);
         }
     }
     return client_sleep(call);
@@ -274,7 +261,8 @@ static uint32_t more_ns(const struct wire_words *call)
     return ns < SPIN_MORE_MAX_NS ? (uint32_t)ns : SPIN_MORE_MAX_NS;
 }
 
-int wire_slot_client_call(struct wire_slot_client *client, int socket_fd, struct wire_words *words)
+int wire_slot_client_call(struct wire_slot_client *client, int socket_fd, wire_kick_fn kick,
+                          void *context, struct wire_words *words)
 {
     int index = client_claim(client);
     if (index < 0) {
@@ -288,6 +276,8 @@ int wire_slot_client_call(struct wire_slot_client *client, int socket_fd, struct
         .here = wire_processor_here(),
         .more_ns = more_ns(words),
         .socket_fd = socket_fd,
+        .kick = kick,
+        .context = context,
     };
     if (atomic_load(&slot->reply.mark) & WIRE_SLOT_ENDED) {
         return -ENOTCONN;

@@ -40,9 +40,9 @@ void wire_slot_host_set_awake(struct wire_slot_host *host, uint32_t awake)
     atomic_store(&host->shared->awake, awake);
 }
 
-void wire_slot_host_sleep(struct wire_slot_host *host)
+bool wire_slot_host_sleep(struct wire_slot_host *host)
 {
-    wire_slot_sleep(&host->shared->awake, atomic_load(&host->awake), SLEEP_NS);
+    return wire_slot_sleep(&host->shared->awake, atomic_load(&host->awake), SLEEP_NS) == 0;
 }
 
 void wire_slot_host_ring(struct wire_slot_host *host)
@@ -57,10 +57,10 @@ bool wire_slot_host_take(struct wire_slot_host *host, unsigned index, struct wir
 {
     struct wire_slot *slot = &host->shared->slots[index];
     uint32_t number = atomic_load(&slot->request.number);
-    if (number == host->taken[index]) {
+    if (number == atomic_load_explicit(&host->taken[index], memory_order_relaxed)) {
         return false;
     }
-    host->taken[index] = number;
+    atomic_store_explicit(&host->taken[index], number, memory_order_relaxed);
     atomic_store_explicit(&slot->taken, number, memory_order_release);
     *where = atomic_load_explicit(&slot->request.where, memory_order_relaxed);
     call->type = atomic_load_explicit(&slot->request.type, memory_order_relaxed);
@@ -86,12 +86,13 @@ bool wire_slot_host_answer(struct wire_slot_host *host, unsigned index,
     }
     atomic_store_explicit(&reply->count, call->count, memory_order_relaxed);
     atomic_store_explicit(&reply->status, (uint32_t)call->status, memory_order_relaxed);
-    uint32_t before = atomic_exchange(&reply->mark, wire_slot_mark(host->taken[index]));
-    if (!(before & WIRE_SLOT_WAITING)) {
-        return false;
-    }
-    wire_slot_wake(&reply->mark, INT_MAX);
-    return true;
+    uint32_t number = atomic_load_explicit(&host->taken[index], memory_order_relaxed);
+    return atomic_exchange(&reply->mark, wire_slot_mark(number)) & WIRE_SLOT_WAITING;
+}
+
+void wire_slot_host_wake(struct wire_slot_host *host, unsigned index)
+{
+    wire_slot_wake(&host->shared->slots[index].reply.mark, INT_MAX);
 }
 
 void wire_slot_host_end(struct wire_slot_host *host)

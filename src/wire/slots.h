@@ -97,21 +97,25 @@ struct wire_slot_client;
 struct wire_slot_client *wire_slot_client_create(int fd);
 void wire_slot_client_destroy(struct wire_slot_client *client); /* NULL is fine */
 
+/* Tells another thread of the host, by a WIRE_KICK. 0, -errno of wire_send. */
+typedef int (*wire_kick_fn)(void *context);
+
 /**
  * Make a call and wait for its reply, which takes its place. socket_fd: the call channel, which
  * tells of the host's death. Any thread, any number at once.
  * 0; -EAGAIN no slot is free, nothing was done; -ECONNRESET the host died before the reply came;
  * -ENOTCONN it died before it took the request; -EBADMSG rubbish in the slot.
  */
-int wire_slot_client_call(struct wire_slot_client *client, int socket_fd, struct wire_words *call);
+int wire_slot_client_call(struct wire_slot_client *client, int socket_fd, wire_kick_fn kick,
+                          void *context, struct wire_words *call);
 
-/* The host's end. One thread at a time, but for wire_slot_host_has, _sleep and _ring. */
+/* The host's end. One thread at a time, but for wire_slot_host_has, _sleep, _ring and _wake. */
 
 struct wire_slot_host {
     struct wire_slots *shared; /* NULL: none */
     size_t bytes;
-    _Atomic uint32_t awake; /* what was last stored there */
-    uint32_t taken[WIRE_SLOT_COUNT];
+    _Atomic uint32_t awake;                  /* what was last stored there */
+    _Atomic uint32_t taken[WIRE_SLOT_COUNT]; /* the last number of each */
 };
 
 /** Make the slots of one channel, asleep. *fd is the caller's, to hand out. 0, -errno. */
@@ -122,9 +126,9 @@ void wire_slot_host_destroy(struct wire_slot_host *host); /* none is fine */
  * (wire_processor_here); or, WIRE_HOST_ASLEEP, that they must be looked at once more, then. */
 void wire_slot_host_set_awake(struct wire_slot_host *host, uint32_t awake);
 
-/** Sleep until the client or wire_slot_host_ring wakes, `awake` is no longer what was stored there,
- * or some seconds have passed: a client can do a lot to a word that it shares. */
-void wire_slot_host_sleep(struct wire_slot_host *host);
+/** Sleep until the client or wire_slot_host_ring wakes: true. Or until `awake` is no longer what
+ * was stored there, or some seconds have passed: a client can do a lot to a word that it shares. */
+bool wire_slot_host_sleep(struct wire_slot_host *host);
 
 /** Wake who sleeps, or is about to. Any thread. */
 void wire_slot_host_ring(struct wire_slot_host *host);
@@ -132,7 +136,8 @@ void wire_slot_host_ring(struct wire_slot_host *host);
 /** Whether there is a request in slot number index: a hint, for who looks often. */
 static inline bool wire_slot_host_has(const struct wire_slot_host *host, unsigned index)
 {
-    return atomic_load(&host->shared->slots[index].request.number) != host->taken[index];
+    return atomic_load(&host->shared->slots[index].request.number) !=
+           atomic_load_explicit(&host->taken[index], memory_order_relaxed);
 }
 
 /** The request in slot number index (below WIRE_SLOT_COUNT), if there is one; *where: the caller's
@@ -140,9 +145,10 @@ static inline bool wire_slot_host_has(const struct wire_slot_host *host, unsigne
 bool wire_slot_host_take(struct wire_slot_host *host, unsigned index, struct wire_words *call,
                          unsigned *where);
 
-/** Answer what was taken. true: the client slept and was woken. */
+/** Answer what was taken. true: the client sleeps, and wire_slot_host_wake must follow. */
 bool wire_slot_host_answer(struct wire_slot_host *host, unsigned index,
                            const struct wire_words *call);
+void wire_slot_host_wake(struct wire_slot_host *host, unsigned index);
 
 /** Nothing is answered any more: wake whoever waits. */
 void wire_slot_host_end(struct wire_slot_host *host);

@@ -1,5 +1,5 @@
 /*
- * Waiting without sleeping: how many may at once, and on how many processors.
+ * Waiting without sleeping: on how many processors, and on which.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,31 +16,11 @@ unsigned wire_processor_count(void);
  * (WIRE_HOST_SOMEWHERE where that is unknown). A few nanoseconds. */
 uint32_t wire_processor_here(void);
 
-/**
- * Move this thread to a processor it may run on and that is none of `busy` (bit n: processor n, n
- * below 64); it may go anywhere it could before from then on. false: there is none.
- */
-bool wire_processor_leave(uint64_t busy);
+/** Processors that this thread may run on, of the first 64: bit n is processor n. */
+uint64_t wire_processors(void);
 
-/* A thread's permission to poll. */
-struct wire_turn {
-    unsigned index;    /* among those that are given out */
-    uint64_t stamp_ns; /* the last wire_turn_keep */
-    uint64_t begin_ns;
-    uint32_t refusals;
-};
-
-/**
- * Begin to poll: a process gives out one permission less than it has processors, so that those it
- * polls for find one to run on, and none at all where there is only one. false: sleep.
- */
-bool wire_turn_begin(struct wire_turn *turn);
-
-/** To be called now and then while polling. false: the turn has ended, since others want to poll
- * and it has been long, or this one did not come for so long that another has taken it over. */
-bool wire_turn_keep(struct wire_turn *turn);
-
-/** End it; also one that has ended. */
-void wire_turn_end(struct wire_turn *turn);
+/** Move this thread to a processor that it may run on (its number + 1); it may go anywhere it could
+ * before from then on. false: it is where it was. */
+bool wire_processor_go(uint32_t there);
 
 #endif

@@ -124,7 +124,7 @@ static void call_by_slot(void)
     words.words[0] = wire_call_word(SELECTOR, 2, 1);
     words.words[1] = 0;
     words.words[2] = 4;
-    must(wire_slot_client_call(client, -1, &words) == 0, "calling by slot");
+    must(wire_slot_client_call(client, -1, NULL, NULL, &words) == 0, "calling by slot");
     must(wire_slot_host_has(&host, 0) && wire_slot_host_take(&host, 0, &words, &where),
          "taking a request");
     must(words.count == 3 && wire_call_word_selector(words.words[0]) == SELECTOR,

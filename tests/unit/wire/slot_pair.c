@@ -87,7 +87,10 @@ unsigned host_serve(struct pair *pair)
             break;
         }
         host_answer(&words);
-        pair->woken += wire_slot_host_answer(&pair->host, i, &words);
+        if (wire_slot_host_answer(&pair->host, i, &words)) {
+            wire_slot_host_wake(&pair->host, i);
+            pair->woken++;
+        }
     }
     return served;
 }
@@ -110,9 +113,16 @@ static void *host_main(void *opaque)
     return NULL;
 }
 
+static int kick(void *context)
+{
+    struct pair *pair = context;
+    pair->kicks++;
+    return 0;
+}
+
 int pair_call(struct pair *pair, struct wire_words *words)
 {
-    return wire_slot_client_call(pair->client, pair->ends[0], words);
+    return wire_slot_client_call(pair->client, pair->ends[0], kick, pair, words);
 }
 
 void *call_in_thread(void *opaque)

@@ -24,6 +24,7 @@ struct pair {
     int ends[2]; /* client, host: whether the host lives */
     _Atomic bool is_ending;
     int fd;
+    atomic_uint kicks;     /* that the client sent */
     unsigned woken;        /* sleepers the host woke */
     unsigned polls;        /* looks the host takes before it sleeps */
     _Atomic bool hangs_up; /* the host hangs up with the first request taken */

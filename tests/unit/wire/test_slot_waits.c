@@ -61,6 +61,23 @@ static void a_host_that_is_awake_is_not_rung(void **state)
     }
 }
 
+/* Awake, and yet it takes no request: told once, by the other way. */
+static void a_host_that_takes_nothing_is_kicked(void **state)
+{
+    struct pair *pair = *state;
+    struct caller caller = {.pair = pair};
+    wire_slot_host_set_awake(&pair->host, WIRE_HOST_SOMEWHERE);
+    for (unsigned i = 1; i <= 2; i++) {
+        pthread_t thread = start_call(&caller);
+        while (pair->kicks < i) {
+            usleep(100);
+        }
+        usleep(10000); /* several looks of the client's */
+        assert_int_equal(pair->kicks, i);
+        serve_and_join(pair, thread, &caller);
+    }
+}
+
 static void a_client_that_sleeps_is_woken(void **state)
 {
     struct pair *pair = *state;
@@ -198,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         slot_test(a_host_that_sleeps_is_rung),
         slot_test(a_host_that_is_awake_is_not_rung),
+        slot_test(a_host_that_takes_nothing_is_kicked),
         slot_test(a_client_that_sleeps_is_woken),
         slot_test(a_host_that_ends_wakes_who_waits),
         slot_test(ending_marks_every_slot),

@@ -290,90 +290,30 @@ static void threads_and_a_host_that_polls(void **state)
     run_threads(*state, 2000);
 }
 
-/* Who may poll. */
-static void one_less_than_processors_poll(void **state)
+/* Processors. */
+
+static uint64_t allowed(void)
+{
+    cpu_set_t set;
+    uint64_t bits = 0;
+    assert_int_equal(sched_getaffinity(0, sizeof(set), &set), 0);
+    for (unsigned i = 0; i < 64; i++) {
+        bits |= CPU_ISSET(i, &set) ? UINT64_C(1) << i : 0;
+    }
+    return bits;
+}
+
+static void going_to_each_processor(void **state)
 {
     (void)state;
-    struct wire_turn turns[64];
-    struct wire_turn more;
-    unsigned limit = wire_processor_count() - 1 < 64 ? wire_processor_count() - 1 : 64;
-    for (int round = 0; round < 3; round++) {
-        for (unsigned i = 0; i < limit; i++) {
-            assert_true(wire_turn_begin(&turns[i]));
-        }
-        if (wire_turn_begin(&more)) { /* one that was forgotten, on a machine out of breath */
-            assert_true(more.begin_ns - turns[more.index].stamp_ns > 4000000);
-            wire_turn_end(&more);
-        }
-        for (unsigned i = 0; i < limit; i++) {
-            wire_turn_end(&turns[i]);
-        }
+    const uint64_t processors = allowed();
+    for (unsigned i = 0; i < 64; i++) {
+        assert_true(wire_processors() == processors);
+        assert_true(wire_processor_go(i + 1) == (processors >> i & 1));
     }
 }
 
-static void a_turn_lasts_while_nobody_else_wants_it(void **state)
-{
-    (void)state;
-    struct wire_turn turn;
-    struct wire_turn more[64];
-    unsigned others = 0;
-    if (!wire_turn_begin(&turn)) {
-        skip(); /* one processor */
-    }
-    usleep(10000); /* longer than a turn, and than one is forgotten */
-    assert_true(wire_turn_keep(&turn));
-    assert_true(wire_turn_keep(&turn));
-    while (others < 64 && wire_turn_begin(&more[others])) {
-        others++;
-    }
-    if (others < 64) {
-        assert_false(wire_turn_keep(&turn)); /* somebody wants it, and it has been long */
-    }
-    while (others > 0) {
-        wire_turn_end(&more[--others]);
-    }
-    wire_turn_end(&turn);
-}
-
-/* Whoever does not come back to keep his turn does not keep others from having one. */
-static void a_turn_that_is_forgotten_is_taken_over(void **state)
-{
-    (void)state;
-    struct wire_turn first;
-    struct wire_turn second;
-    if (!wire_turn_begin(&first)) {
-        skip(); /* one processor */
-    }
-    usleep(10000);
-    assert_true(wire_turn_begin(&second));
-    if (second.index == first.index) {
-        assert_false(wire_turn_keep(&first));
-        wire_turn_end(&first); /* does nothing to the second one's */
-        assert_true(wire_turn_keep(&second));
-    } else {
-        wire_turn_end(&first);
-    }
-    wire_turn_end(&second);
-}
-
-/* A thread that leaves a processor is on another one, and may come back. */
-static void leaving_a_processor(void **state)
-{
-    (void)state;
-    cpu_set_t before;
-    cpu_set_t after;
-    const uint32_t here = wire_processor_here();
-    if (here > 64) {
-        skip(); /* processors that are not looked after */
-    }
-    assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
-    bool has_left = wire_processor_leave(UINT64_C(1) << (here - 1));
-    assert_true(has_left == (CPU_COUNT(&before) > 1 || !CPU_ISSET(here - 1, &before)));
-    assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
-    assert_true(CPU_EQUAL(&before, &after));
-}
-
-static void nowhere_to_go(void **state)
+static void only_where_it_may_run(void **state)
 {
     (void)state;
     cpu_set_t before;
@@ -385,7 +325,9 @@ static void nowhere_to_go(void **state)
             CPU_SET(i, &one);
             assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
             assert_int_equal(wire_processor_here(), i + 1);
-            assert_false(wire_processor_leave(UINT64_C(1) << i));
+            assert_true(wire_processors() == UINT64_C(1) << i);
+            assert_false(wire_processor_go(i ? i : 2));
+            assert_int_equal(wire_processor_here(), i + 1);
             assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
             return;
         }
@@ -420,11 +362,8 @@ int main(void)
         cmocka_unit_test(memory_that_could_shrink),
         slot_test(threads_and_a_host_that_sleeps),
         slot_test(threads_and_a_host_that_polls),
-        cmocka_unit_test(one_less_than_processors_poll),
-        cmocka_unit_test(a_turn_lasts_while_nobody_else_wants_it),
-        cmocka_unit_test(a_turn_that_is_forgotten_is_taken_over),
-        cmocka_unit_test(leaving_a_processor),
-        cmocka_unit_test(nowhere_to_go),
+        cmocka_unit_test(going_to_each_processor),
+        cmocka_unit_test(only_where_it_may_run),
         cmocka_unit_test(off_by_environment),
     };
     return cmocka_run_group_tests_name("wire slots", tests, NULL, NULL);
