@@ -364,6 +364,16 @@ bool registry_is_active(struct registry *registry, uint64_t id)
     return is_active;
 }
 
+static bool has_room_locked(const struct registry *registry, const void *owner)
+{
+    const struct watcher *watcher;
+    unsigned count = 0;
+    TAILQ_FOREACH (watcher, &registry->watchers, link) {
+        count += watcher->owner == owner;
+    }
+    return count < WIRE_MAX_WATCHES;
+}
+
 int registry_watch(struct registry *registry, enum registry_event event,
                    struct wire_value *matching, void *owner, uint64_t token, registry_watch_fn tell,
                    uint64_t **ids, size_t *count)
@@ -378,8 +388,10 @@ int registry_watch(struct registry *registry, enum registry_event event,
     *watcher = (struct watcher){
         .event = event, .matching = matching, .owner = owner, .token = token, .tell = tell};
     pthread_mutex_lock(&registry->lock);
-    int error =
-        event == REGISTRY_ARRIVED ? registry_match_locked(registry, matching, ids, count) : 0;
+    int error = has_room_locked(registry, owner) ? 0 : -EMFILE;
+    if (!error && event == REGISTRY_ARRIVED) {
+        error = registry_match_locked(registry, matching, ids, count);
+    }
     if (!error) {
         TAILQ_INSERT_TAIL(&registry->watchers, watcher, link);
     }

@@ -73,7 +73,7 @@ typedef void (*registry_watch_fn)(void *owner, uint64_t token, uint64_t entry_id
 /**
  * Watch for entries that match. matching is taken over, also on failure. The entries that match
  * already are returned as by registry_match (none for departures), without a gap or an overlap to
- * what the watcher hears. 0, -ENOMEM.
+ * what the watcher hears. 0, -ENOMEM; -EMFILE the owner has as many watches as one may.
  */
 int registry_watch(struct registry *registry, enum registry_event event,
                    struct wire_value *matching, void *owner, uint64_t token, registry_watch_fn tell,

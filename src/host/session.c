@@ -55,6 +55,7 @@ static void session_free_interests(struct session *session)
     struct interest *next;
     TAILQ_FOREACH_SAFE (interest, &session->interests, link, next) {
         TAILQ_REMOVE(&session->interests, interest, link);
+        session->interest_count--;
         free(interest);
     }
 }
@@ -273,6 +274,10 @@ static IOReturn session_notify_add(struct session *session, struct wire_message 
         wire_value_free(matching);
         return kIOReturnIPCError;
     }
+    if (request->length > WIRE_MAX_MATCHING) { /* the host keeps it */
+        wire_value_free(matching);
+        return kIOReturnNoResources;
+    }
     int error = registry_watch(session->host->registry,
                                kind == WIRE_NOTIFY_PUBLISH ? REGISTRY_ARRIVED : REGISTRY_DEPARTED,
                                matching, session, token, session_tell_match, &ids, &count);
@@ -294,6 +299,7 @@ static IOReturn session_notify_remove(struct session *session, struct wire_messa
     TAILQ_FOREACH_SAFE (interest, &session->interests, link, next) {
         if (interest->token == token) {
             TAILQ_REMOVE(&session->interests, interest, link);
+            session->interest_count--;
             free(interest);
         }
     }
@@ -315,13 +321,22 @@ static IOReturn session_interest_add(struct session *session, struct wire_messag
     interest->token = token;
     interest->entry_id = entry_id;
     pthread_mutex_lock(&session->lock);
-    TAILQ_INSERT_TAIL(&session->interests, interest, link);
+    bool has_room = session->interest_count < WIRE_MAX_INTERESTS;
+    if (has_room) {
+        TAILQ_INSERT_TAIL(&session->interests, interest, link);
+        session->interest_count++;
+    }
     pthread_mutex_unlock(&session->lock);
+    if (!has_room) {
+        free(interest);
+        return kIOReturnNoResources;
+    }
     /* Looked at after it is listed: a service that ends in between is told or refused, or both. */
     if (!registry_is_active(session->host->registry, entry_id)) {
         pthread_mutex_lock(&session->lock);
         if (!session->is_gone) {
             TAILQ_REMOVE(&session->interests, interest, link);
+            session->interest_count--;
             free(interest);
         }
         pthread_mutex_unlock(&session->lock);

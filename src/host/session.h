@@ -43,6 +43,7 @@ struct session {
     pthread_mutex_t lock; /* all below; held while a frame is handed to the sink */
     TAILQ_HEAD(, connection) connections;
     TAILQ_HEAD(, interest) interests;
+    uint32_t interest_count;
     bool is_gone;                                 /* no connection may be opened, no event sent */
     struct wire_wake_host *wakes[WIRE_MAX_WAKES]; /* channel number is the index + 1 */
     uint32_t wake_count;

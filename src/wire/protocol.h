@@ -71,7 +71,10 @@ enum wire_notify {
 /* With WIRE_CALL_ASYNC: the wake channel that the completion is to come by; 0: the event socket. */
 #define WIRE_CALL_WAKE_SHIFT 8
 #define WIRE_CALL_WAKE_MASK  (UINT32_C(0xff) << WIRE_CALL_WAKE_SHIFT)
-#define WIRE_MAX_WAKES       64 /* channels of one client */
+#define WIRE_MAX_WAKES       64    /* channels of one client */
+#define WIRE_MAX_WATCHES     1024  /* NOTIFY_ADDs of one client */
+#define WIRE_MAX_INTERESTS   65536 /* INTEREST_ADDs of one client */
+#define WIRE_MAX_MATCHING    65536 /* bytes of a NOTIFY_ADD */
 
 #define WIRE_MAX_SCALARS     16
 #define WIRE_MAX_REFERENCES  8

@@ -243,6 +243,36 @@ class Requests(BadTest):
             self.refuse(client, wire.NOTIFY_ADD, wire.u64(1) + wire.u32(kind)
                         + wire.encode_value({}))
 
+    def test_as_many_watches_as_one_client_may_have(self):
+        """Each is kept by the host, with its dictionary."""
+        client = self.client()
+        watch = wire.u32(2) + wire.encode_value({"IOProviderClass": "IOUserService"})
+        for token in range(1024):
+            self.refuse(client, wire.NOTIFY_ADD, wire.u64(token) + watch, wire.SUCCESS)
+        self.refuse(client, wire.NOTIFY_ADD, wire.u64(1024) + watch, wire.NO_RESOURCES)
+        self.refuse(client, wire.NOTIFY_REMOVE, wire.u64(7), wire.SUCCESS)
+        self.refuse(client, wire.NOTIFY_ADD, wire.u64(1024) + watch, wire.SUCCESS)
+        self.refuse(self.client(), wire.NOTIFY_ADD, wire.u64(1) + watch, wire.SUCCESS)
+
+    def test_a_watch_for_more_than_the_host_keeps(self):
+        client = self.client()
+        head = wire.u64(1) + wire.u32(2)
+        for extra, status in ((0, wire.SUCCESS), (1, wire.NO_RESOURCES)):
+            value = wire.encode_value({"IONameMatch": ""})
+            value = wire.encode_value({"IONameMatch": "x" * (65536 - len(head + value) + extra)})
+            self.refuse(client, wire.NOTIFY_ADD, head + value, status)
+
+    def test_as_many_interests_as_one_client_may_have(self):
+        client = self.client()
+        edu = client.services()[0]
+        for first in range(0, 65536, 512):
+            client.send_bytes(b"".join(client.frame(wire.INTEREST_ADD, wire.u64(token, edu))
+                                       for token in range(first, first + 512)))
+            self.assertEqual({client.receive().status for _ in range(512)}, {wire.SUCCESS})
+        self.refuse(client, wire.INTEREST_ADD, wire.u64(65536, edu), wire.NO_RESOURCES)
+        self.refuse(client, wire.NOTIFY_REMOVE, wire.u64(7), wire.SUCCESS)
+        self.refuse(client, wire.INTEREST_ADD, wire.u64(65536, edu), wire.SUCCESS)
+
     def test_memory_types_and_accesses_out_of_range(self):
         connection = self.opened(0)
         self.assertEqual(connection.map(0)[0], wire.NOT_READY)
