@@ -167,7 +167,10 @@ class Listener:
             except OSError:
                 return
             self.kept.append(client)
-            client.sendall(self.answer)
+            try:
+                client.sendall(self.answer)
+            except OSError:
+                pass  # it has gone already
             if self.closes:
                 client.close()
 
