@@ -465,24 +465,23 @@ static void wait_for_end(void)
     }
 }
 
-/* One read under way and one behind it: the first is waited for, the other does not begin. */
-static void check_ends_reads(void *(*end)(void *context))
+/* One operation under way and one behind it: the first is waited for, the other does not begin. */
+static void end_two_under_way(void *(*end)(void *context), const _Atomic bool *has_begun,
+                              uint64_t second)
 {
     pthread_t thread;
-    uint8_t before[4096];
     unmapped = 0;
     was_reset = false;
-    is_read = is_slow = true;
+    is_slow = true;
     segments[0] = (struct model_segment){bus, 4096};
     segment_count = 1;
     write_direct(0);
     assert_false(is_refused);
-    while (!is_reading) {
+    while (!*has_begun) {
         sched_yield();
     }
     segments[0] = (struct model_segment){bus + 8192, 4096};
-    memcpy(before, plain.bytes + 8192, sizeof(before));
-    write_direct(0);
+    write_direct(second);
     assert_false(is_refused);
     assert_int_equal(pthread_create(&thread, NULL, end, NULL), 0);
     wait_for_end();
@@ -490,6 +489,14 @@ static void check_ends_reads(void *(*end)(void *context))
     assert_int_equal(unmapped, 0);
     is_slow = false;
     pthread_join(thread, NULL);
+}
+
+static void check_ends_reads(void *(*end)(void *context))
+{
+    uint8_t before[4096];
+    memcpy(before, plain.bytes + 8192, sizeof(before));
+    is_read = true;
+    end_two_under_way(end, &is_reading, 0);
     assert_true(is_there(0, 0, 4096));
     wait_for(&results_seen, 2);
     assert_int_equal(cancelled, 1);
@@ -510,28 +517,9 @@ static void no_read_after_a_reset(void **state)
 /* The same of writes: what is in that memory from then on is no data of theirs. */
 static void check_ends_writes(void *(*end)(void *context))
 {
-    pthread_t thread;
     uint8_t content[4096];
-    unmapped = 0;
-    was_reset = false;
-    is_slow = true;
     memset(plain.bytes, 0xa1, sizeof(plain.bytes));
-    segments[0] = (struct model_segment){bus, 4096};
-    segment_count = 1;
-    write_direct(0);
-    assert_false(is_refused);
-    while (!is_writing) {
-        sched_yield();
-    }
-    segments[0] = (struct model_segment){bus + 8192, 4096};
-    write_direct(8192);
-    assert_false(is_refused);
-    assert_int_equal(pthread_create(&thread, NULL, end, NULL), 0);
-    wait_for_end();
-    usleep(20000);
-    assert_int_equal(unmapped, 0);
-    is_slow = false;
-    pthread_join(thread, NULL);
+    end_two_under_way(end, &is_writing, 8192);
     memset(plain.bytes, 0xb2, sizeof(plain.bytes));
     wait_for(&results_seen, 2);
     assert_int_equal(cancelled, 1);
