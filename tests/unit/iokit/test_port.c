@@ -19,7 +19,7 @@
 #include "iokit/event.h"
 #include "iokit/port.h"
 
-#define LONG_NS (INT64_C(20) * 1000000000)
+#define LONG_NS (INT64_C(120) * 1000000000)
 #define LOST_NS (INT64_C(50) * 1000000) /* how long to see that nothing comes */
 
 static dispatch_semaphore_t done;
