@@ -11,6 +11,35 @@ static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t calls_ended = PTHREAD_COND_INITIALIZER;
 static struct client_connection *table;
 
+/* A child of fork has the table as it was between two calls, and none of its parent's calls. */
+
+static void lock_before_fork(void)
+{
+    pthread_mutex_lock(&table_lock);
+}
+
+static void unlock_after_fork(void)
+{
+    pthread_mutex_unlock(&table_lock);
+}
+
+static void forget_calls_in_child(void)
+{
+    static const pthread_cond_t nobody_waits = PTHREAD_COND_INITIALIZER;
+
+    for (struct client_connection *one = table; one != NULL; one = one->next) {
+        one->references -= one->calls;
+        one->calls = 0;
+    }
+    calls_ended = nobody_waits;
+    pthread_mutex_unlock(&table_lock);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(lock_before_fork, unlock_after_fork, forget_calls_in_child);
+}
+
 /* The newest record comes first: a handle that is reused while its old record closes wins. */
 static struct client_connection *table_find(io_connect_t port)
 {

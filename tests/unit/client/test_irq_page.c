@@ -11,7 +11,9 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "client_test.h"
 
@@ -309,6 +311,48 @@ static void many_threads_take_each_bit_once(void **state)
     apple_dext_disconnect(port);
 }
 
+static void *mask_always(void *opaque)
+{
+    static const uint64_t mask[4] = {1, 2, 3, 4};
+
+    while (!atomic_load(&has_ended)) {
+        apple_dext_set_irq_mask(*(io_connect_t *)opaque, mask);
+    }
+    return NULL;
+}
+
+/* A child has no thread but its own: what others held in the library is nobody's there. */
+static void children_of_any_moment_can_look(void **state)
+{
+    enum { CHILDREN = 50 };
+    pthread_t threads[TAKERS];
+    io_connect_t port = set_up_with_page(LIVE);
+
+    (void)state;
+    atomic_store(&has_ended, false);
+    for (unsigned i = 0; i < TAKERS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, mask_always, &port), 0);
+    }
+    for (unsigned i = 0; i < CHILDREN; i++) {
+        int status = -1;
+        pid_t child = fork();
+        if (child == 0) {
+            uint64_t pending[4] = {0};
+            alarm(120); /* a child that hangs dies of it */
+            page[1] = 8;
+            kern_return_t looked = apple_dext_read_pending_irqs(port, pending);
+            _exit(looked != kIOReturnSuccess || pending[1] != 8);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+    atomic_store(&has_ended, true);
+    for (unsigned i = 0; i < TAKERS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    apple_dext_disconnect(port);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +368,7 @@ int main(void)
         CLIENT_TEST(after_terminate_the_driver_is_asked),
         CLIENT_TEST(death_is_told_in_spite_of_the_mapping),
         CLIENT_TEST(many_threads_take_each_bit_once),
+        CLIENT_TEST(children_of_any_moment_can_look),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
