@@ -6,9 +6,10 @@
 #include "client/clock.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <time.h>
 
-enum { MS_PER_S = 1000, NS_PER_MS = 1000000, WAIT_SLICE_MS = 50 };
+enum { MS_PER_S = 1000, NS_PER_MS = 1000000, WAIT_SLICE_MS = 50, PATIENCE_MOST_S = 86400 };
 
 static uint64_t clock_ms(clockid_t clock)
 {
@@ -39,6 +40,16 @@ void client_sleep_ms(unsigned ms)
 
     while (nanosleep(&left, &left) != 0 && errno == EINTR) {
     }
+}
+
+unsigned client_patience_ms(unsigned usual_ms)
+{
+    const char *wanted = getenv("DEXTLINK_PATIENCE");
+    char *end = NULL;
+    long seconds = wanted != NULL ? strtol(wanted, &end, 10) : 0;
+
+    return seconds < 1 || seconds > PATIENCE_MOST_S || *end != 0 ? usual_ms
+                                                                 : (unsigned)seconds * MS_PER_S;
 }
 
 bool client_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t deadline_ms)

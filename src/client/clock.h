@@ -17,6 +17,10 @@ uint64_t client_clock_coarse_ms(void);
 
 void client_sleep_ms(unsigned ms);
 
+/** How long another process has to answer: what DEXTLINK_PATIENCE says, whole seconds from 1 to
+ * 86,400, in milliseconds; usual_ms where it is not set or says something else. */
+unsigned client_patience_ms(unsigned usual_ms);
+
 /**
  * Wait on a condition until it is signalled, at most until deadline_ms of client_clock_ms. May
  * return early, as condition waits do. Returns whether the deadline has passed.

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "client/call.h"
+#include "client/clock.h"
 #include "client/identity.h"
 #include "client/log.h"
 #include "client/open.h"
@@ -124,7 +125,8 @@ static io_connect_t open_found(struct search *search)
         status = client_open(&request, &port, NULL);
     }
     if (status == kIOReturnTimeout) {
-        fail(search, "the driver does not answer within %d ms", OPEN_DEADLINE_MS);
+        fail(search, "the driver does not answer within %u ms",
+             client_patience_ms(OPEN_DEADLINE_MS));
         return IO_OBJECT_NULL;
     }
     if (status != kIOReturnSuccess) {

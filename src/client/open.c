@@ -124,7 +124,7 @@ static kern_return_t job_start(struct open_job *job)
 kern_return_t client_open(const struct client_open_request *request, io_connect_t *out_port,
                           uint64_t identity[CLIENT_IDENTITY_WORDS])
 {
-    uint64_t deadline_ms = client_clock_ms() + request->deadline_ms;
+    uint64_t deadline_ms = client_clock_ms() + client_patience_ms(request->deadline_ms);
     struct open_job *job = job_create(request);
     kern_return_t status;
     bool is_late = false;

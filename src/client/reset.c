@@ -36,12 +36,14 @@ static kern_return_t wait_for_device(struct client_connection *connection)
     unsigned pause_ms = POLL_FIRST_MS;
 
     for (;;) {
+        /* Before it is asked: whatever held this thread up, the device had its time. */
+        bool is_late = client_clock_ms() >= deadline_ms;
         kern_return_t status = client_call(connection, DEXT_SEL_CONFIG_READ, in, out);
 
         if (!status_may_pass(status) || (status == kIOReturnSuccess && vendor_id_is_real(out[0]))) {
             return status;
         }
-        if (client_clock_ms() >= deadline_ms) {
+        if (is_late) {
             client_log(APPLE_DEXT_LOG_ERROR,
                        "reset: the device did not come back in %d ms (last ID 0x%08" PRIx64
                        ", last code 0x%08x)",

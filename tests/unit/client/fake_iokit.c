@@ -243,6 +243,9 @@ static kern_return_t reply_to(io_connect_t port, uint32_t selector, const uint64
     if (fake.script_next[selector] + 1 < length) {
         fake.script_next[selector]++;
     }
+    if (reply->hangs) {
+        atomic_fetch_add(&slept_ns, HANG_NS);
+    }
     if (reply->status != kIOReturnSuccess) {
         return reply->status;
     }

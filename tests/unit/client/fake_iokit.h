@@ -52,6 +52,7 @@ struct fake_entry {
 /* One answer of a selector. */
 struct fake_reply {
     kern_return_t status;
+    bool hangs;    /* the client's clock is past any deadline before it comes */
     bool is_short; /* outputs: count instead of as many as asked for */
     uint32_t count;
     uint64_t values[FAKE_SCALARS];

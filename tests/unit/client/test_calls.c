@@ -64,6 +64,19 @@ static void a_reset_waits_for_the_vendor_id(void **state)
     apple_dext_disconnect(port);
 }
 
+/* On a busy machine the time can be over before it is looked at; the device had it all the same. */
+static void a_device_is_asked_once_more_when_its_time_is_over(void **state)
+{
+    io_connect_t port = fake_connect(true);
+
+    (void)state;
+    fake_script(DEXT_SEL_CONFIG_READ, (struct fake_reply){.hangs = true, .values = {0xffffffff}});
+    fake_script_value(DEXT_SEL_CONFIG_READ, 0x11e81234);
+    assert_int_equal(apple_dext_reset_device(port), kIOReturnSuccess);
+    assert_int_equal(fake_calls_of(DEXT_SEL_CONFIG_READ), 2);
+    apple_dext_disconnect(port);
+}
+
 /* Field notes F4 to F6: resets that "succeed" on a device that stays away. */
 static void a_device_that_stays_away_is_not_responding(void **state)
 {
@@ -430,6 +443,7 @@ int main(void)
         CLIENT_TEST(one_bit_a_vector),
         CLIENT_TEST(more_vectors_than_bits_are_not_believed),
         CLIENT_TEST(a_reset_waits_for_the_vendor_id),
+        CLIENT_TEST(a_device_is_asked_once_more_when_its_time_is_over),
         CLIENT_TEST(a_device_that_stays_away_is_not_responding),
         CLIENT_TEST(a_failed_reset_is_not_waited_for),
         CLIENT_TEST(drivers_without_extensions_have_known_limits),

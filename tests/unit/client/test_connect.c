@@ -240,7 +240,21 @@ static void opening_has_a_deadline(void **state)
     fake.entries[2].open_hangs = true;
     fake_stop_time();
     assert_int_equal(apple_dext_connect_with_root(1, 0, 0, NULL, &reason), IO_OBJECT_NULL);
-    assert_non_null(strstr(reason, "does not answer"));
+    assert_non_null(strstr(reason, "does not answer within 5000 ms"));
+    free(reason);
+}
+
+static void the_deadline_is_the_users_choice(void **state)
+{
+    char *reason = NULL;
+
+    (void)state;
+    fake.entries[2].open_hangs = true;
+    setenv("DEXTLINK_PATIENCE", "7", 1);
+    fake_stop_time();
+    assert_int_equal(apple_dext_connect_with_root(1, 0, 0, NULL, &reason), IO_OBJECT_NULL);
+    unsetenv("DEXTLINK_PATIENCE");
+    assert_non_null(strstr(reason, "does not answer within 7000 ms"));
     free(reason);
 }
 
@@ -380,6 +394,7 @@ int main(void)
         CLIENT_TEST(a_driver_that_hangs_does_not_hang_the_search),
         CLIENT_TEST(a_driver_that_hangs_in_identity_is_passed_over),
         CLIENT_TEST(opening_has_a_deadline),
+        CLIENT_TEST(the_deadline_is_the_users_choice),
         CLIENT_TEST(a_refused_open_says_why),
         CLIENT_TEST(listing_opens_nothing),
         CLIENT_TEST(names_survive_other_bus_numbers),
