@@ -17,12 +17,15 @@
 #include "wire/message.h"
 #include "wire/spin.h"
 
-/* Two calls with less than this between them are traffic: as long as two processes take to wake
- * each other. */
+/* Two calls whose ends have less than this between them are traffic: as long as two processes take
+ * to wake each other. */
 #define TRAFFIC_GAP_NS UINT64_C(200000)
 
 /* Polling in vain is tried again after 1, 3, 7 ... calls, at most 2^this - 1. */
 #define MISSES_MAX 8
+
+/* The same for following a caller. */
+#define STRAYS_MAX 6
 
 struct slot_server *slot_server_get(struct slot_server *server)
 {
@@ -68,6 +71,7 @@ static unsigned server_serve_all(struct slot_server *server)
         pthread_mutex_unlock(&server->serving);
         if (is_served) {
             count += served.makes_sense;
+            server->where = served.where;
             if (served.sleeps) {
                 wire_slot_host_wake(&server->slots, i);
             }
@@ -115,22 +119,17 @@ static bool server_take_back(struct slot_server *server)
 {
     pthread_mutex_lock(&server->serving);
     bool is_ours = !server->poller || server_has_request(server);
-    if (is_ours) {
+    if (is_ours && server->poller) {
         server->poller = NULL;
-        wire_slot_host_set_awake(&server->slots, wire_processor_here());
+        wire_slot_host_set_awake(&server->slots, WIRE_HOST_SOMEWHERE);
     }
     pthread_mutex_unlock(&server->serving);
     return is_ours;
 }
 
-/* After a call that came `gap_ns` after the one before: let a poller look for the next one if that
- * is likely to be worth it. */
-static void server_hand_over_if_busy(struct slot_server *server, uint64_t gap_ns)
+/* Let a poller look for the next call, if that has been worth it. */
+static void server_hand_over(struct slot_server *server)
 {
-    server->last_ns = wire_now_ns();
-    if (gap_ns > TRAFFIC_GAP_NS) {
-        return;
-    }
     if (server->skips > 0) {
         server->skips--;
         return;
@@ -140,14 +139,38 @@ static void server_hand_over_if_busy(struct slot_server *server, uint64_t gap_ns
     slot_pollers_offer(server->pollers, server);
 }
 
+/* A caller that rings now and then sleeps until he has his answer: his processor is free for
+ * whoever gives it, and any other is busy or has to be woken. Not over and over where the system
+ * has another place for this thread. */
+static void server_follow(struct slot_server *server)
+{
+    if (server->where == 0 || server->where == wire_processor_here()) {
+        server->strays = 0;
+        server->stays = 0;
+    } else if (server->stays > 0) {
+        server->stays--;
+    } else {
+        server->strays += server->strays < STRAYS_MAX;
+        server->stays = (1U << server->strays) - 1;
+        wire_processor_go(server->where);
+    }
+}
+
 /* Serve what there is; working held. */
 static void server_work(struct slot_server *server)
 {
-    if (server_take_back(server)) {
-        uint64_t gap_ns = wire_now_ns() - server->last_ns;
-        if (server_serve_all(server)) {
-            server_hand_over_if_busy(server, gap_ns);
-        }
+    if (!server_take_back(server)) {
+        return;
+    }
+    if (!server_serve_all(server)) {
+        return;
+    }
+    const uint64_t before_ns = server->last_ns;
+    server->last_ns = wire_now_ns();
+    if (server->last_ns - before_ns > TRAFFIC_GAP_NS) {
+        server_follow(server);
+    } else {
+        server_hand_over(server);
     }
 }
 

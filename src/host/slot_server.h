@@ -36,6 +36,9 @@ struct slot_server {
      * guards what follows. */
     pthread_mutex_t working;
     uint64_t last_ns;         /* when the last call ended */
+    unsigned where;           /* the last caller's processor + 1, or so it says */
+    unsigned strays;          /* times in a row that the thread woke up elsewhere */
+    unsigned stays;           /* calls until it follows again */
     unsigned skips;           /* calls until polling is tried again */
     struct slot_poller *home; /* the one that is asked, once one was */
 
