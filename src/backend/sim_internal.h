@@ -167,8 +167,9 @@ struct sim_storage {
     struct sim_storage_file files[SIM_STORAGE_FILES];
     struct sim_storage_operation *operations; /* shape.storage_operations */
     struct sim_operations unused, live;       /* live: in the order of submission */
-    unsigned waiting_count;
-    struct model_storage_result *results; /* as many; of whoever has the lock */
+    _Atomic unsigned waiting_count;           /* changed under the lock, looked at without */
+    _Atomic bool has_lookout;                 /* a worker who stays awake for what comes next */
+    struct model_storage_result *results;     /* as many; of whoever has the lock */
 };
 
 struct sim_poll {

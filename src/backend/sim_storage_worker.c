@@ -20,7 +20,9 @@
 
 #include "base/checked.h"
 #include "base/log.h"
+#include "base/pause.h"
 
+#define LOOKS       256   /* for what comes next: some 20 us */
 #define BATCH_BYTES 65536 /* a copy of more takes longer than telling of it */
 
 /* After a write that took the polling thread so long a worker has the next one, and twice as many
@@ -243,19 +245,53 @@ bool sim_storage_polled_locked(struct sim *sim)
     return operation != NULL;
 }
 
+/* The next operation is likely to be near, as a driver that waits for each answers at once; to be
+ * there saves two wake-ups. One of the workers is enough; with the page cache who polls helps. */
+static void look_out(struct sim *sim)
+{
+    struct sim_storage *all = &sim->storage;
+    const struct model *model = sim->model;
+    if (all->worker_count == 1 || all->has_lookout || !model->ops->peek) {
+        return;
+    }
+    all->has_lookout = true;
+    bool is_rung = false;
+    sim_unlock(sim);
+    for (unsigned i = 0; i < LOOKS && !is_rung && all->waiting_count == 0 && !all->is_stopping;
+         i++) {
+        is_rung = model->ops->peek(model);
+        pause_processor();
+    }
+    sim_lock(sim);
+    all->has_lookout = false;
+    if (is_rung && !sim_is_removed(sim)) {
+        all->is_polling = true; /* the first of what comes is ours */
+        uint64_t wait_ns = model->ops->poll(sim->model);
+        all->is_polling = false;
+        if (wait_ns == 0) {
+            sim_poll_wake_locked(sim);
+        }
+    }
+}
+
 static void *worker_thread(void *context)
 {
     struct sim_storage_worker *worker = context;
     struct sim_storage *all = &worker->sim->storage;
     struct batch batch;
+    bool was_busy = false;
     sim_lock(worker->sim);
     for (;;) {
         take_locked(all, &batch);
         if (batch.count > 0) {
             run_batch_locked(worker, &batch);
             tell_model_locked(worker->sim);
+            was_busy = true;
         } else if (all->is_stopping) {
             break;
+        } else if (was_busy) {
+            was_busy = false;
+            look_out(worker->sim);
         } else {
             all->idle_count++;
             pthread_cond_wait(&all->changed, &worker->sim->lock);

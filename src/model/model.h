@@ -208,8 +208,8 @@ struct model_ops {
     /* Watch direct memory and do what it asks for, a bounded batch. Called after create, and then
      * again and again as told. Returns how long it may take until the next call, in ns: 0 when
      * there is more to do now; up to MODEL_POLL_SPIN_NS the host does not sleep, and calls as soon
-     * as peek says so; MODEL_POLL_NEVER waits for poll_wake. Not called once the device is removed.
-     * Optional. */
+     * as peek says so; MODEL_POLL_NEVER waits for poll_wake. Between, it may be called when peek
+     * says so. Not called once the device is removed. Optional. */
     uint64_t (*poll)(struct model *model);
 
     /* Whether poll would find something. Called WITHOUT the device's lock, beside any other op but
