@@ -12,9 +12,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/checked.h"
+#include "base/ticks.h"
 #include "dart/granules.h"
 #include "dart/history.h"
 #include "dart/mapping_index.h"
@@ -35,16 +35,19 @@ struct dart {
     _Atomic uint64_t faults;
     _Atomic iova_t last_fault;
     struct history freed;
+    uint64_t made_ns, made_ticks;
     pthread_mutex_t unpin_lock; /* with unpinned: for who waits for pins to go */
     pthread_cond_t unpinned;
     _Atomic unsigned unpin_waiters;
 };
 
-static uint64_t monotonic_ns(void)
+/* How long ago that was. The counter is read with each mapping that ends, so it is the processor's;
+ * its rate is what it has been since the DART was made, which takes no time to measure. */
+static uint64_t age_ns(const struct dart *dart, uint64_t ticks)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    double ns = (double)(ticks_of_clock() - dart->made_ns);
+    double passed = (double)(ticks_now() - dart->made_ticks);
+    return passed > 0 ? (uint64_t)((double)(ticks_now() - ticks) * (ns / passed)) : 0;
 }
 
 /* A device that never stops reading must not keep unmap waiting for ever, which glibc's default
@@ -97,6 +100,9 @@ int dart_create(const struct dart_options *options, dart_fault_fn on_fault, void
     if (!dart) {
         return -ENOMEM;
     }
+    ticks_prepare();
+    dart->made_ns = ticks_of_clock();
+    dart->made_ticks = ticks_now();
     dart->limits = limits;
     dart->on_fault = on_fault;
     dart->context = context;
@@ -235,6 +241,7 @@ int dart_map(struct dart *dart, struct dma_memory *memory, uint64_t offset, uint
         (struct dart_mapping){.bytes = bytes, .wanted = wanted, .memory = memory, .offset = offset};
     mapping->direction = (uint8_t)direction;
     mapping->owner = owner;
+    atomic_init(&mapping->pins, 0);
 
     pthread_rwlock_wrlock(&dart->lock);
     int result = -ENOSPC;
@@ -279,7 +286,7 @@ static void report_fault(struct dart *dart, struct dart_fault *fault)
     if (freed) {
         fault->was_freed = true;
         fault->freed_by = freed->owner;
-        fault->freed_ago_ns = monotonic_ns() - freed->freed_ns;
+        fault->freed_ago_ns = age_ns(dart, freed->freed);
     }
     atomic_fetch_add_explicit(&dart->faults, 1, memory_order_relaxed);
     atomic_store_explicit(&dart->last_fault, fault->bus_address, memory_order_relaxed);
@@ -438,7 +445,7 @@ void dart_unmap(struct dart *dart, struct dart_mapping *public)
     dart->statistics.live_mappings--;
     dart->statistics.live_bytes -= charged_bytes(dart, mapping);
     history_add(&dart->freed, public->bus_address, mapping_last(mapping), mapping->owner,
-                monotonic_ns());
+                ticks_now());
     pthread_rwlock_unlock(&dart->lock);
     wait_until_unpinned(dart, mapping);
     free(mapping);

@@ -88,12 +88,20 @@ static void mark_run(struct granules *granules, uint64_t first, uint64_t length,
     }
 }
 
+static bool is_taken(const struct granules *granules, uint64_t granule)
+{
+    return (granules->words[granule / WORD_BITS] >> (granule % WORD_BITS) & 1) != 0;
+}
+
 uint64_t granules_take(struct granules *granules, uint64_t length, uint64_t avoid)
 {
     if (length > granules->count - granules->used) {
         return GRANULES_NONE;
     }
-    uint64_t first = find_next_fit(granules, granules->next, length);
+    /* As a rule the next one is free, and is enough. */
+    uint64_t first = length == 1 && !is_taken(granules, granules->next)
+                         ? granules->next
+                         : find_next_fit(granules, granules->next, length);
     if (first == avoid && first != GRANULES_NONE) {
         uint64_t other = find_next_fit(granules, first + 1, length);
         first = other != GRANULES_NONE ? other : first;

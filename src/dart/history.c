@@ -7,11 +7,10 @@
 
 #include <stddef.h>
 
-void history_add(struct history *history, iova_t first, iova_t last, uint64_t owner,
-                 uint64_t freed_ns)
+void history_add(struct history *history, iova_t first, iova_t last, uint64_t owner, uint64_t freed)
 {
     history->entries[history->added++ % HISTORY_ENTRIES] =
-        (struct history_entry){.first = first, .last = last, .owner = owner, .freed_ns = freed_ns};
+        (struct history_entry){.first = first, .last = last, .owner = owner, .freed = freed};
 }
 
 const struct history_entry *history_find(const struct history *history, iova_t address)

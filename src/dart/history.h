@@ -18,7 +18,7 @@
 struct history_entry {
     iova_t first, last; /* both included: a range may end at 2^64 */
     uint64_t owner;
-    uint64_t freed_ns; /* CLOCK_MONOTONIC */
+    uint64_t freed; /* ticks_now */
 };
 
 struct history {
@@ -27,7 +27,7 @@ struct history {
 };
 
 void history_add(struct history *history, iova_t first, iova_t last, uint64_t owner,
-                 uint64_t freed_ns);
+                 uint64_t freed);
 
 /** The latest entry that contains address, or NULL. Borrowed until the next history_add. */
 const struct history_entry *history_find(const struct history *history, iova_t address);

@@ -59,7 +59,7 @@ int mapping_index_create(struct mapping_index *index, iova_t base, const struct 
 /** Takes a zeroed one. Does not free mappings. */
 void mapping_index_destroy(struct mapping_index *index);
 
-/** Room for a mapping of this index, zeroed, for free(); NULL when out of memory. */
+/** Room for a mapping of this index, not zeroed, for free(); NULL when out of memory. */
 struct mapping *mapping_index_allocate(const struct mapping_index *index);
 
 /** Where a mapping lies; not with identity. */

@@ -333,6 +333,9 @@ static void log_path(const struct client_view *view, uint64_t address, uint64_t 
                      int share_error)
 {
     const char *path = "copied, not a file to share";
+    if (!log_is_enabled(LOG_LEVEL_DEBUG)) {
+        return; /* before each region is put in words */
+    }
     if (view->file) {
         path = shared_file_is_mapped(view->file) ? "shared file, mapped"
                                                  : "shared file, read and written";

@@ -29,6 +29,7 @@ static void connection_free(struct connection *connection)
     session_put(connection->session);
     pthread_rwlock_destroy(&connection->lock);
     pthread_mutex_destroy(&connection->async_lock);
+    free(connection->structures.bytes);
     free(connection);
 }
 
@@ -449,11 +450,24 @@ static IOReturn connection_call_small(struct connection *connection, struct wire
     return status;
 }
 
+/* A buffer that one huge call has grown is given back. */
+#define CALL_BUFFER_KEEP_BYTES 65536
+
+static uint8_t *call_buffer_get(struct call_buffer *buffer, size_t bytes)
+{
+    if (buffer->room < bytes || buffer->room > CALL_BUFFER_KEEP_BYTES) {
+        free(buffer->bytes);
+        buffer->bytes = malloc(bytes);
+        buffer->room = buffer->bytes ? bytes : 0;
+    }
+    return buffer->bytes;
+}
+
 /* The structures of a CALL_AT: copies, which the client cannot change any more. */
 struct call_structures {
     uint64_t from, to; /* in the client's memory */
     uint32_t bytes, room;
-    void *in, *out;
+    uint8_t *in, *out;
 };
 
 /* kIOReturnIPCError: it does not make sense, or is not to be had this way. */
@@ -470,11 +484,13 @@ static IOReturn call_at_fetch(struct connection *connection, const struct wire_w
         range_wraps(structures->to, structures->room)) {
         return kIOReturnIPCError;
     }
-    structures->in = malloc((size_t)structures->bytes + 1);
-    structures->out = calloc(1, (size_t)structures->room + 1);
-    if (!structures->in || !structures->out) {
+    const size_t in_bytes = (size_t)align_up(structures->bytes, sizeof(uint64_t));
+    structures->in = call_buffer_get(&connection->structures, in_bytes + structures->room + 1);
+    if (!structures->in) {
         return kIOReturnNoMemory;
     }
+    structures->out = structures->in + in_bytes;
+    memset(structures->out, 0, structures->room);
     return structures->bytes > 0 &&
                    client_process_copy(connection->session->process, structures->from,
                                        structures->in, structures->bytes, false) != 0
@@ -528,8 +544,6 @@ static IOReturn connection_call_at(struct connection *connection, struct wire_wo
     if (status == kIOReturnSuccess) {
         status = call_at_carry_out(connection, words, count - WIRE_CALL_AT_WORDS, &structures);
     }
-    free(structures.in);
-    free(structures.out);
     return status;
 }
 

@@ -30,6 +30,12 @@ struct async_reference {
     uint64_t reference[WIRE_MAX_REFERENCES];
 };
 
+/* Kept from call to call. */
+struct call_buffer {
+    uint8_t *bytes; /* NULL: none yet */
+    size_t room;
+};
+
 struct connection {
     TAILQ_ENTRY(connection) service_link; /* under service->lock */
     TAILQ_ENTRY(connection) session_link; /* under session->lock */
@@ -43,8 +49,9 @@ struct connection {
     struct dext_client *client; /* NULL once stopped */
     struct quota_share *share;  /* a place of its client's, NULL in this process; session->lock */
     struct client_hold hold;    /* of a batch; under the dext's lock */
-    int socket;                 /* call channel, -1 when it is local; under session->lock */
-    pthread_mutex_t async_lock; /* leaf; the two below */
+    struct call_buffer structures; /* of the CALL_AT under way: the slots have one at a time */
+    int socket;                    /* call channel, -1 when it is local; under session->lock */
+    pthread_mutex_t async_lock;    /* leaf; the two below */
     uint64_t next_token;
     struct async_reference async[CONNECTION_ASYNC_MAX];
 };
