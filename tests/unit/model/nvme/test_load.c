@@ -9,40 +9,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdlib.h>
-
+#include "allocations.h"
 #include "driver.h"
 
 #define DEPTH  32
 #define ROUNDS 20
-
-/* The linker puts these in the place of malloc and calloc of everything in this program. */
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *memory, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *memory, size_t bytes);
-
-static unsigned allocations;
-
-void *__wrap_malloc(size_t bytes)
-{
-    allocations++;
-    return __real_malloc(bytes);
-}
-
-void *__wrap_calloc(size_t count, size_t bytes)
-{
-    allocations++;
-    return __real_calloc(count, bytes);
-}
-
-void *__wrap_realloc(void *memory, size_t bytes)
-{
-    allocations++;
-    return __real_realloc(memory, bytes);
-}
 
 static struct driver driver;
 
