@@ -286,13 +286,8 @@ static IOReturn session_notify_add(struct session *session, struct wire_message 
     return status_from_errno(error);
 }
 
-static IOReturn session_notify_remove(struct session *session, struct wire_message *request)
+static void session_forget_interest(struct session *session, uint64_t token)
 {
-    uint64_t token = wire_get_u64(request);
-    if (!wire_is_consumed(request)) {
-        return kIOReturnIPCError;
-    }
-    registry_unwatch(session->host->registry, session, token);
     pthread_mutex_lock(&session->lock);
     struct interest *interest;
     struct interest *next;
@@ -304,6 +299,16 @@ static IOReturn session_notify_remove(struct session *session, struct wire_messa
         }
     }
     pthread_mutex_unlock(&session->lock);
+}
+
+static IOReturn session_notify_remove(struct session *session, struct wire_message *request)
+{
+    uint64_t token = wire_get_u64(request);
+    if (!wire_is_consumed(request)) {
+        return kIOReturnIPCError;
+    }
+    registry_unwatch(session->host->registry, session, token);
+    session_forget_interest(session, token);
     return kIOReturnSuccess;
 }
 
@@ -321,25 +326,17 @@ static IOReturn session_interest_add(struct session *session, struct wire_messag
     interest->token = token;
     interest->entry_id = entry_id;
     pthread_mutex_lock(&session->lock);
-    bool has_room = session->interest_count < WIRE_MAX_INTERESTS;
-    if (has_room) {
-        TAILQ_INSERT_TAIL(&session->interests, interest, link);
-        session->interest_count++;
-    }
-    pthread_mutex_unlock(&session->lock);
-    if (!has_room) {
+    if (session->interest_count == WIRE_MAX_INTERESTS) {
+        pthread_mutex_unlock(&session->lock);
         free(interest);
         return kIOReturnNoResources;
     }
+    TAILQ_INSERT_TAIL(&session->interests, interest, link);
+    session->interest_count++;
+    pthread_mutex_unlock(&session->lock);
     /* Looked at after it is listed: a service that ends in between is told or refused, or both. */
     if (!registry_is_active(session->host->registry, entry_id)) {
-        pthread_mutex_lock(&session->lock);
-        if (!session->is_gone) {
-            TAILQ_REMOVE(&session->interests, interest, link);
-            session->interest_count--;
-            free(interest);
-        }
-        pthread_mutex_unlock(&session->lock);
+        session_forget_interest(session, token);
         return kIOReturnUnsupported;
     }
     return kIOReturnSuccess;
