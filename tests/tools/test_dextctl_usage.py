@@ -80,9 +80,10 @@ class CommandLine(toolstest.ToolTest):
         self.check(["config", "read", "01:00.0", "0", "--width", "8", "--device", EDU], "not 8")
 
     def test_config_places(self):
-        for offset, piece in (("4096", "outside"), ("4094", "outside"), ("2", "multiple"),
+        outside = "not all inside the 4096 bytes"
+        for offset, piece in (("4096", outside), ("4094", outside), ("2", "multiple"),
                               ("+4", "no offset"), ("zz", "no offset"), ("", "no offset"),
-                              ("0xffffffffffffffff", "outside"),
+                              ("0xffffffffffffffff", outside),
                               ("0x10000000000000000", "no offset"), ("0x", "no offset")):
             self.check(["config", "read", "01:00.0", offset, "--device", EDU], piece)
         self.check(["config", "write", "01:00.0", "4", "0x10000", "--width", "2", "--device", EDU],
