@@ -359,23 +359,25 @@ static void a_host_replaced_unnoticed_is_found(void **state)
     assert_int_equal(peer.clients, 3);
 }
 
+/* How a call channel may die, and what the call it dies over returns. */
+static const struct {
+    enum fake_manner manner;
+    kern_return_t status;
+} channel_ends[] = {
+    {FAKE_HANG_UP, MIG_SERVER_DIED},
+    {FAKE_DIE_IN_FRAME, MIG_SERVER_DIED},
+    {FAKE_RUBBISH, kIOReturnIPCError},
+    {FAKE_OTHER_REPLY, kIOReturnIPCError},
+};
+
 static void a_call_channel_may_die_alone(void **state)
 {
-    static const struct {
-        enum fake_manner manner;
-        kern_return_t status;
-    } rows[] = {
-        {FAKE_HANG_UP, MIG_SERVER_DIED},
-        {FAKE_DIE_IN_FRAME, MIG_SERVER_DIED},
-        {FAKE_RUBBISH, kIOReturnIPCError},
-        {FAKE_OTHER_REPLY, kIOReturnIPCError},
-    };
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof(channel_ends) / sizeof(channel_ends[0]); i++) {
         io_connect_t connection = open_first();
         io_connect_t other = open_first();
-        peer.manner[WIRE_CALL] = rows[i].manner;
-        assert_int_equal(call(connection), rows[i].status);
+        peer.manner[WIRE_CALL] = channel_ends[i].manner;
+        assert_int_equal(call(connection), channel_ends[i].status);
         peer.manner[WIRE_CALL] = FAKE_PLAIN;
         assert_int_equal(call(connection), MACH_SEND_INVALID_DEST);
         assert_int_equal(call(other), KERN_SUCCESS);
@@ -412,23 +414,14 @@ static void a_host_without_call_slots(void **state)
 
 static void a_call_channel_may_die_over_call_slots(void **state)
 {
-    static const struct {
-        enum fake_manner manner;
-        kern_return_t status;
-    } rows[] = {
-        {FAKE_HANG_UP, MIG_SERVER_DIED},
-        {FAKE_DIE_IN_FRAME, MIG_SERVER_DIED},
-        {FAKE_RUBBISH, kIOReturnIPCError},
-        {FAKE_OTHER_REPLY, kIOReturnIPCError},
-    };
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof(channel_ends) / sizeof(channel_ends[0]); i++) {
         io_connect_t connection = open_first();
-        peer.manner[WIRE_SLOTS] = rows[i].manner;
+        peer.manner[WIRE_SLOTS] = channel_ends[i].manner;
         for (int calls = 0; calls < 3; calls++) {
             assert_int_equal(call(connection), KERN_SUCCESS);
         }
-        assert_int_equal(call(connection), rows[i].status);
+        assert_int_equal(call(connection), channel_ends[i].status);
         assert_int_equal(call(connection), MACH_SEND_INVALID_DEST);
         assert_int_equal(IOServiceClose(connection), KERN_SUCCESS);
     }
